@@ -1,0 +1,193 @@
+/* Socket options in one place, and the edge-triggered ZeroMQ descriptor tamed for libuv. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus.h"
+#include "mem.h"
+
+#define HANDSHAKE_MS 5000
+#define ENDPOINT_BYTES 512
+
+/* uv_poll on ZMQ_FD only wakes the loop; what there is to read is asked of ZMQ_EVENTS before
+ * the loop sleeps (prepare) and after it woke (check). While there is more than a turn's
+ * budget, an idle handle keeps the loop from sleeping. */
+struct bus_watch {
+    zsock_t *socket;
+    bus_read_f *read;
+    void *arg;
+    int budget;
+    int open_handles; /* until their close callbacks */
+    uv_poll_t poll;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle;
+};
+
+void
+bus_start(void)
+{
+    setenv("ZSYS_SIGHANDLER", "false", 1);
+    zsys_init();
+}
+
+zsock_t *
+bus_socket(int type, int64_t hwm)
+{
+    zsock_t *socket = zsock_new(type);
+    if (!socket)
+        return NULL;
+    zsock_set_sndhwm(socket, (int)hwm);
+    zsock_set_rcvhwm(socket, (int)hwm);
+    zsock_set_linger(socket, 0);
+    zsock_set_maxmsgsize(socket, BUS_MESSAGE_BYTES_MAX);
+    zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
+    return socket;
+}
+
+/* Copies the next endpoint of *list, moving past it. False at the end or when it is no endpoint
+ * (then endpoint is not empty). */
+static bool
+next_endpoint(const char **list, char endpoint[ENDPOINT_BYTES])
+{
+    const char *start = *list + strspn(*list, ", ");
+    size_t length = strcspn(start, ", ");
+    endpoint[0] = 0;
+    if (!length)
+        return false;
+    snprintf(endpoint, ENDPOINT_BYTES, "%.*s", (int)length, start);
+    *list = start + length;
+    bool tcp = !strncmp(endpoint, "tcp://", 6) && strrchr(endpoint + 6, ':');
+    bool ipc = !strncmp(endpoint, "ipc://", 6) && endpoint[6];
+    return length < ENDPOINT_BYTES && (tcp || ipc);
+}
+
+bool
+bus_endpoints_valid(const char *endpoints)
+{
+    char endpoint[ENDPOINT_BYTES];
+    int count = 0;
+    while (next_endpoint(&endpoints, endpoint))
+        count++;
+    return count && !*endpoint;
+}
+
+static int
+attach_all(zsock_t *socket, const char *endpoints, bool bind, char *error, size_t error_bytes)
+{
+    char endpoint[ENDPOINT_BYTES];
+    void *handle = zsock_resolve(socket);
+    while (next_endpoint(&endpoints, endpoint)) {
+        int result = bind ? zmq_bind(handle, endpoint) : zmq_connect(handle, endpoint);
+        if (!result)
+            continue;
+        snprintf(error, error_bytes, "cannot %s %s: %s", bind ? "bind" : "connect", endpoint,
+                 zmq_strerror(zmq_errno()));
+        return -1;
+    }
+    if (!*endpoint)
+        return 0;
+    snprintf(error, error_bytes, "'%s' is no endpoint; allowed: tcp://HOST:PORT, ipc://PATH",
+             endpoint);
+    return -1;
+}
+
+int
+bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
+{
+    return attach_all(socket, endpoints, true, error, error_bytes);
+}
+
+int
+bus_connect(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
+{
+    return attach_all(socket, endpoints, false, error, error_bytes);
+}
+
+static bool
+is_readable(const struct bus_watch *watch)
+{
+    return zsock_events(watch->socket) & ZMQ_POLLIN;
+}
+
+static void
+on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* its being active is what counts */
+}
+
+static void
+on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)poll, (void)status, (void)events; /* the check handle reads */
+}
+
+static void
+on_prepare(uv_prepare_t *prepare)
+{
+    struct bus_watch *watch = prepare->data;
+    if (is_readable(watch))
+        uv_idle_start(&watch->idle, on_idle);
+}
+
+static void
+on_check(uv_check_t *check)
+{
+    struct bus_watch *watch = check->data;
+    uv_idle_stop(&watch->idle);
+    if (!is_readable(watch))
+        return;
+    for (int i = 0;
+         i < watch->budget && watch->socket && watch->read(watch->arg, watch->socket); i++)
+        ;
+}
+
+struct bus_watch *
+bus_watch_new(uv_loop_t *loop, zsock_t *socket, int budget, bus_read_f *read, void *arg)
+{
+    struct bus_watch *watch = mem_alloc(sizeof *watch);
+    watch->socket = socket;
+    watch->read = read;
+    watch->arg = arg;
+    watch->budget = budget;
+    watch->open_handles = 4;
+    uv_poll_init(loop, &watch->poll, zsock_fd(socket));
+    uv_prepare_init(loop, &watch->prepare);
+    uv_check_init(loop, &watch->check);
+    uv_idle_init(loop, &watch->idle);
+    watch->poll.data = watch->prepare.data = watch->check.data = watch->idle.data = watch;
+    uv_poll_start(&watch->poll, UV_READABLE, on_poll);
+    uv_prepare_start(&watch->prepare, on_prepare);
+    uv_check_start(&watch->check, on_check);
+    return watch;
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    struct bus_watch *watch = handle->data;
+    if (!--watch->open_handles)
+        free(watch);
+}
+
+void
+bus_watch_destroy(struct bus_watch **watch)
+{
+    if (!*watch)
+        return;
+    (*watch)->socket = NULL;
+    uv_close((uv_handle_t *)&(*watch)->poll, on_closed);
+    uv_close((uv_handle_t *)&(*watch)->prepare, on_closed);
+    uv_close((uv_handle_t *)&(*watch)->check, on_closed);
+    uv_close((uv_handle_t *)&(*watch)->idle, on_closed);
+    *watch = NULL;
+}
+
+bool
+bus_send(zsock_t *socket, const void *topic, size_t topic_bytes, const void *body,
+         size_t body_bytes)
+{
+    void *handle = zsock_resolve(socket);
+    return zmq_send(handle, topic, topic_bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+           zmq_send(handle, body, body_bytes, ZMQ_DONTWAIT) >= 0;
+}

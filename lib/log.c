@@ -1,0 +1,138 @@
+/* Log lines as text (logfmt) or JSON. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define LINE_BYTES 4096
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+static struct {
+    const char *service;
+    enum log_level least;
+    bool json;
+} output = {"headcount", LOG_LEVEL_INFO, false};
+
+void
+log_setup(const char *service, enum log_level least, bool json)
+{
+    output.service = service;
+    output.least = least;
+    output.json = json;
+}
+
+static void
+write_line(const char *line, size_t length)
+{
+    while (length) {
+        ssize_t written = write(STDERR_FILENO, line, length);
+        if (written <= 0)
+            return; /* nobody left to tell */
+        line += written;
+        length -= (size_t)written;
+    }
+}
+
+static void
+write_json(enum log_level level, const char *time, const char *id, const char *text,
+           const struct log_field *fields)
+{
+    json_t *line = json_pack("{ss ss ss ss ss}", "time", time, "level", level_names[level],
+                             "service", output.service, "id", id, "text", text);
+    for (const struct log_field *field = fields; line && field->key; field++) {
+        json_t *value = field->text ? json_string(field->text) : json_integer(field->number);
+        json_object_set_new(line, field->key, value ? value : json_string("(not UTF-8)"));
+    }
+    char *dumped = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    if (dumped)
+        dprintf(STDERR_FILENO, "%s\n", dumped);
+    free(dumped);
+    json_decref(line);
+}
+
+static bool
+is_plain(const char *value)
+{
+    const char *c = value;
+    while ((unsigned char)*c > ' ' && *c != 0x7f && !strchr("\"=\\", *c))
+        c++;
+    return *value && !*c;
+}
+
+/* Appends value to a line, quoted and escaped where it is more than a plain word. */
+static void
+append_value(FILE *line, const char *value)
+{
+    if (is_plain(value)) {
+        fputs(value, line);
+        return;
+    }
+    fputc('"', line);
+    for (const char *c = value; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(line, "\\%c", *c);
+        else if ((unsigned char)*c < ' ' || *c == 0x7f)
+            fprintf(line, "\\x%02x", (unsigned char)*c);
+        else
+            fputc(*c, line);
+    }
+    fputc('"', line);
+}
+
+static void
+write_text(enum log_level level, const char *time, const char *id, const char *text,
+           const struct log_field *fields)
+{
+    char buffer[LINE_BYTES];
+    FILE *line = fmemopen(buffer, sizeof buffer - 1, "w");
+    if (!line)
+        return;
+    fprintf(line, "%s %-5s %s %s: %s", time, level_names[level], output.service, id, text);
+    for (const struct log_field *field = fields; field->key; field++) {
+        fprintf(line, " %s=", field->key);
+        if (field->text)
+            append_value(line, field->text);
+        else
+            fprintf(line, "%lld", (long long)field->number);
+    }
+    fflush(line);
+    long length = ftell(line);
+    fclose(line);
+    size_t used = length < 0 ? 0 : (size_t)length;
+    if (used > sizeof buffer - 1)
+        used = sizeof buffer - 1;
+    buffer[used] = '\n';
+    write_line(buffer, used + 1);
+}
+
+void
+log_write(enum log_level level, const char *id, const char *text,
+          const struct log_field *fields)
+{
+    if (level < output.least)
+        return;
+    char time[CLOCK_TEXT_BYTES];
+    clock_text(clock_wall_ms(), time);
+    if (output.json)
+        write_json(level, time, id, text, fields);
+    else
+        write_text(level, time, id, text, fields);
+}
+
+bool
+log_allowed(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms, int64_t *suppressed)
+{
+    if (mono_ms < limit->next_ms) {
+        limit->held_back++;
+        return false;
+    }
+    *suppressed = limit->held_back;
+    limit->held_back = 0;
+    limit->next_ms = mono_ms + interval_ms;
+    return true;
+}

@@ -1,0 +1,305 @@
+/* Table → parsed settings. In: environment and argv; out: a filled struct or one clear line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "mem.h"
+#include "settings.h"
+#include "settings_print.h"
+
+#define ERROR_BYTES 512
+#define SECRET_BYTES 4096
+
+enum { FLAG_HELP = 1, FLAG_VERSION, FLAG_CHECK, FLAG_MARKDOWN, FLAG_SETTING };
+
+struct reader {
+    const struct settings_program *program;
+    char *settings;    /* the caller's struct */
+    const char **flag; /* per setting: its value on the command line, or NULL */
+    char error[ERROR_BYTES];
+};
+
+static int
+fail(struct reader *reader, const char *name, const char *problem, const char *allowed)
+{
+    snprintf(reader->error, sizeof reader->error, "%s: %s; allowed: %s", name, problem,
+             allowed);
+    return -1;
+}
+
+static void *
+find_member(struct reader *reader, const struct setting *setting)
+{
+    return reader->settings + setting->offset;
+}
+
+static void
+set_text(struct reader *reader, const struct setting *setting, const char *value)
+{
+    char **member = find_member(reader, setting);
+    free(*member);
+    *member = mem_text(value);
+}
+
+static int
+take_text(struct reader *reader, const struct setting *setting, const char *value)
+{
+    size_t length = strlen(value);
+    if ((int64_t)length < setting->min || (setting->max && (int64_t)length > setting->max)) {
+        char problem[64], allowed[64];
+        snprintf(problem, sizeof problem, "is %zu characters long", length);
+        snprintf(allowed, sizeof allowed, "%lld to %lld characters", (long long)setting->min,
+                 (long long)setting->max);
+        return fail(reader, setting->name, problem, allowed);
+    }
+    set_text(reader, setting, value);
+    return 0;
+}
+
+static int
+take_number(struct reader *reader, const struct setting *setting, const char *value)
+{
+    char *end, problem[96], allowed[96];
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    bool whole = *value && !*end && !errno && *value != ' ';
+    if (whole && number >= setting->min && number <= setting->max) {
+        *(int64_t *)find_member(reader, setting) = number;
+        return 0;
+    }
+    snprintf(problem, sizeof problem, "'%.40s' is %s", value,
+             whole ? "out of range" : "not a whole number");
+    snprintf(allowed, sizeof allowed, "%lld to %lld %s", (long long)setting->min,
+             (long long)setting->max, setting->unit);
+    return fail(reader, setting->name, problem, allowed);
+}
+
+static int
+take_switch(struct reader *reader, const struct setting *setting, const char *value)
+{
+    bool on = !strcmp(value, "true") || !strcmp(value, "1");
+    if (!on && strcmp(value, "false") && strcmp(value, "0")) {
+        char problem[96];
+        snprintf(problem, sizeof problem, "'%.40s' is no switch", value);
+        return fail(reader, setting->name, problem, "true or false");
+    }
+    *(bool *)find_member(reader, setting) = on;
+    return 0;
+}
+
+static int
+take_choice(struct reader *reader, const struct setting *setting, const char *value)
+{
+    size_t length = strlen(value);
+    const char *choice = setting->choices;
+    while (length) {
+        size_t width = strcspn(choice, "|");
+        if (width == length && !strncmp(choice, value, width)) {
+            set_text(reader, setting, value);
+            return 0;
+        }
+        if (!choice[width])
+            break;
+        choice += width + 1;
+    }
+    char problem[96];
+    snprintf(problem, sizeof problem, "'%.40s' is no choice", value);
+    return fail(reader, setting->name, problem, setting->choices);
+}
+
+static int
+take_value(struct reader *reader, const struct setting *setting, const char *value)
+{
+    switch (setting->type) {
+    case SETTING_NUMBER:
+        return take_number(reader, setting, value);
+    case SETTING_SWITCH:
+        return take_switch(reader, setting, value);
+    case SETTING_CHOICE:
+        return take_choice(reader, setting, value);
+    case SETTING_TEXT:
+    case SETTING_SECRET:
+        break;
+    }
+    return take_text(reader, setting, value);
+}
+
+/* The first line of a secret's file. */
+static int
+take_secret_file(struct reader *reader, const struct setting *setting, const char *path)
+{
+    char line[SECRET_BYTES];
+    FILE *file = fopen(path, "re");
+    if (!file || !fgets(line, sizeof line, file)) {
+        char problem[ERROR_BYTES / 2];
+        snprintf(problem, sizeof problem, "cannot read its file '%.100s' (%s)", path,
+                 file ? "empty" : strerror(errno));
+        if (file)
+            fclose(file);
+        return fail(reader, setting->name, problem, "a readable file with the value in it");
+    }
+    fclose(file);
+    line[strcspn(line, "\r\n")] = 0;
+    int result = take_text(reader, setting, line);
+    explicit_bzero(line, sizeof line);
+    return result;
+}
+
+static int
+take_secret(struct reader *reader, const struct setting *setting, const char *flag)
+{
+    char variable[128];
+    snprintf(variable, sizeof variable, "%s_FILE", setting->name);
+    const char *path = flag ? flag : getenv(variable);
+    if (path && *path)
+        return take_secret_file(reader, setting, path);
+    const char *value = getenv(setting->name);
+    return value && *value ? take_text(reader, setting, value) : 0;
+}
+
+static int
+read_one(struct reader *reader, size_t index)
+{
+    const struct setting *setting = &reader->program->table[index];
+    const char *value = reader->flag[index];
+    if (setting->type == SETTING_SECRET)
+        return take_secret(reader, setting, value);
+    if (!value)
+        value = getenv(setting->name);
+    if (!value || !*value)
+        value = setting->fallback;
+    return value ? take_value(reader, setting, value) : 0;
+}
+
+/* Builds getopt's table: the setting flags in the table's order, then the general ones. */
+static struct option *
+build_options(const struct settings_program *program)
+{
+    static const struct option general[] = {{"help", no_argument, NULL, FLAG_HELP},
+                                            {"version", no_argument, NULL, FLAG_VERSION},
+                                            {"check", no_argument, NULL, FLAG_CHECK},
+                                            {"help-markdown", no_argument, NULL, FLAG_MARKDOWN},
+                                            {NULL, 0, NULL, 0}};
+    struct option *options =
+        mem_alloc((program->count + sizeof general / sizeof *general) * sizeof *options);
+    for (size_t i = 0; i < program->count; i++) {
+        char flag[SETTINGS_FLAG_BYTES];
+        settings_flag(&program->table[i], flag);
+        options[i] =
+            (struct option){mem_text(flag), required_argument, NULL, FLAG_SETTING + (int)i};
+    }
+    memcpy(options + program->count, general, sizeof general);
+    return options;
+}
+
+static void
+drop_options(const struct settings_program *program, struct option *options)
+{
+    for (size_t i = 0; i < program->count; i++)
+        free((char *)options[i].name);
+    free(options);
+}
+
+/* Returns SETTINGS_RUN, or an exit status when the flags already say how to end. */
+static int
+read_flags(struct reader *reader, int argc, char **argv, bool *check_only)
+{
+    struct option *options = build_options(reader->program);
+    int status = SETTINGS_RUN, flag;
+    opterr = 0;
+    optind = 1;
+    while (status == SETTINGS_RUN &&
+           (flag = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (flag >= FLAG_SETTING)
+            reader->flag[flag - FLAG_SETTING] = optarg;
+        else if (flag == FLAG_CHECK)
+            *check_only = true;
+        else if (flag == FLAG_HELP || flag == FLAG_VERSION || flag == FLAG_MARKDOWN)
+            status = 0;
+        else
+            status = EXIT_USAGE;
+        if (flag == FLAG_HELP)
+            settings_print_help(reader->program);
+        else if (flag == FLAG_MARKDOWN)
+            settings_print_markdown(reader->program);
+        else if (flag == FLAG_VERSION)
+            printf("%s %s\n", reader->program->name, HEADCOUNT_VERSION);
+        else if (status == EXIT_USAGE)
+            fprintf(stderr, "%s: %s: %s; allowed: the flags that --help lists\n",
+                    reader->program->name, argv[optind - 1],
+                    flag == ':' ? "needs a value" : "unknown or ambiguous flag");
+    }
+    drop_options(reader->program, options);
+    return status;
+}
+
+static int
+read_all(struct reader *reader)
+{
+    const struct settings_program *program = reader->program;
+    for (size_t i = 0; i < program->count; i++) {
+        if (read_one(reader, i))
+            return -1;
+    }
+    if (!program->check)
+        return 0;
+    return program->check(reader->settings, reader->error, sizeof reader->error);
+}
+
+int
+settings_read(const struct settings_program *program, int argc, char **argv, void *settings,
+              int *first_operand)
+{
+    struct reader reader = {.program = program, .settings = settings};
+    reader.flag = mem_alloc(program->count * sizeof *reader.flag);
+    bool check_only = false;
+    int status = read_flags(&reader, argc, argv, &check_only);
+    if (status == SETTINGS_RUN && !program->operands && optind < argc) {
+        fprintf(stderr, "%s: %s: unexpected operand; allowed: flags only, see --help\n",
+                program->name, argv[optind]);
+        status = EXIT_USAGE;
+    }
+    if (status == SETTINGS_RUN && read_all(&reader)) {
+        fprintf(stderr, "%s: %s\n", program->name, reader.error);
+        status = EXIT_CONFIGURATION;
+    }
+    if (status == SETTINGS_RUN && check_only) {
+        printf("%s: settings are valid\n", program->name);
+        status = 0;
+    }
+    if (first_operand)
+        *first_operand = optind;
+    free(reader.flag);
+    if (status != SETTINGS_RUN)
+        settings_free(program, settings);
+    return status;
+}
+
+void
+settings_free(const struct settings_program *program, void *settings)
+{
+    for (size_t i = 0; i < program->count; i++) {
+        const struct setting *setting = &program->table[i];
+        if (setting->type == SETTING_NUMBER || setting->type == SETTING_SWITCH)
+            continue;
+        char **member = (char **)((char *)settings + setting->offset);
+        if (*member && setting->type == SETTING_SECRET)
+            explicit_bzero(*member, strlen(*member));
+        free(*member);
+        *member = NULL;
+    }
+}
+
+void
+settings_start_log(const struct common_settings *common, const char *service)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    enum log_level level = LOG_LEVEL_DEBUG;
+    while (level < LOG_LEVEL_ERROR && strcmp(names[level], common->log_level))
+        level++;
+    log_setup(service, level, !strcmp(common->log_format, "json"));
+}
