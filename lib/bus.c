@@ -191,3 +191,31 @@ bus_send(zsock_t *socket, const void *topic, size_t topic_bytes, const void *bod
     return zmq_send(handle, topic, topic_bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
            zmq_send(handle, body, body_bytes, ZMQ_DONTWAIT) >= 0;
 }
+
+/* Reads what is left of the message that topic and body belong to, and drops it all. */
+static int
+drop_message(void *handle, zmq_msg_t *topic, zmq_msg_t *body)
+{
+    while (zmq_msg_more(body) && zmq_msg_recv(body, handle, ZMQ_DONTWAIT) >= 0)
+        ;
+    zmq_msg_close(topic);
+    zmq_msg_close(body);
+    return -1;
+}
+
+int
+bus_receive(zsock_t *socket, zmq_msg_t *topic, zmq_msg_t *body)
+{
+    void *handle = zsock_resolve(socket);
+    zmq_msg_init(topic);
+    zmq_msg_init(body);
+    if (zmq_msg_recv(topic, handle, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(topic);
+        zmq_msg_close(body);
+        return 0;
+    }
+    if (!zmq_msg_more(topic) || zmq_msg_recv(body, handle, ZMQ_DONTWAIT) < 0 ||
+        zmq_msg_more(body))
+        return drop_message(handle, topic, body);
+    return 1;
+}

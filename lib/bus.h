@@ -43,4 +43,9 @@ void bus_watch_destroy(struct bus_watch **watch);
 bool bus_send(zsock_t *socket, const void *topic, size_t topic_bytes, const void *body,
               size_t body_bytes);
 
+/* Reads one message [topic][body] without blocking. 1: read, and the caller closes both frames
+ * with zmq_msg_close(); 0: there was none; -1: one with fewer or more frames was read and
+ * dropped. */
+int bus_receive(zsock_t *socket, zmq_msg_t *topic, zmq_msg_t *body);
+
 #endif
