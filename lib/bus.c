@@ -104,6 +104,14 @@ bus_connect(zsock_t *socket, const char *endpoints, char *error, size_t error_by
     return attach_all(socket, endpoints, false, error, error_bytes);
 }
 
+/* A SUB socket counts repeats: what is not taken back would outlive an unsubscription. */
+void
+bus_renew(zsock_t *socket, const char *prefix)
+{
+    zsock_set_subscribe(socket, prefix);
+    zsock_set_unsubscribe(socket, prefix);
+}
+
 static bool
 is_readable(const struct bus_watch *watch)
 {

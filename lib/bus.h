@@ -22,6 +22,10 @@ zsock_t *bus_socket(int type, int64_t hwm);
 int bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
 int bus_connect(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
 
+/* Subscribes a SUB socket to a prefix again, so that an XPUB with ZMQ_XPUB_VERBOSE sees it once
+ * more; the socket's own subscriptions stay as they are. */
+void bus_renew(zsock_t *socket, const char *prefix);
+
 /* Whether text is such a list (of at least one), for settings checks. */
 bool bus_endpoints_valid(const char *endpoints);
 

@@ -64,7 +64,8 @@ enum decode_result {
  */
 const char *decode_result_text(enum decode_result result);
 
-/* Fills *message; on anything but DECODE_OK its content means nothing. */
+/* Fills the members that hold for the kind and leaves the others as they were; on anything but
+ * DECODE_OK the content means nothing. */
 enum decode_result message_decode(const void *topic, size_t topic_bytes, const void *body,
                                   size_t body_bytes, struct message *message);
 
@@ -92,7 +93,7 @@ size_t topic_auction(enum message_kind kind, const char *auction, char topic[TOP
 enum subscription_scope {
     SCOPE_NOTHING, /* not ours, or no state belongs to it */
     SCOPE_AUCTION, /* one auction: its id is in auction */
-    SCOPE_SHARD,   /* one shard: shard */
+    SCOPE_SHARD,   /* one shard: shard (also prefixes that end within an auction's id) */
     SCOPE_ALL      /* every shard (also prefixes that end within a shard's digits) */
 };
 struct subscription {

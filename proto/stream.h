@@ -17,14 +17,18 @@
 #include "message.h"
 
 struct stream_shard {
-    uint64_t sequence; /* the newest received */
-    uint64_t states;   /* received since begin */
-    uint32_t mark;     /* of this begin; grows */
-    bool answering;    /* between begin and end */
-    bool synced;       /* nothing is known to be missing */
-    int64_t renew_ms;  /* no renewal before this monotonic time */
+    uint64_t sequence;  /* the newest received */
+    uint64_t announced; /* the newest that a heartbeat named */
+    uint64_t states;    /* received since begin */
+    uint32_t mark;      /* of this begin; grows */
+    bool answering;     /* between begin and end, nothing of which was missed so far */
+    bool progressing;   /* the answer brought something since the last heartbeat */
+    bool synced;        /* nothing is known to be missing */
+    bool unread;      /* the reader's: it does not follow this shard, so none of it is missed */
+    int64_t renew_ms; /* no renewal before this monotonic time */
 };
 
+/* Zeroed to begin with, and again when the node fell silent. */
 struct stream {
     int64_t epoch_ms; /* 0: nothing heard */
     struct stream_shard shards[SHARD_COUNT];
@@ -33,7 +37,8 @@ struct stream {
 enum stream_verdict {
     STREAM_APPLY,   /* take the message's figures, marking them with *mark */
     STREAM_IGNORE,  /* nothing to take: begin, an older epoch, a repeat */
-    STREAM_RESTART, /* drop all you have of the node, then take the figures */
+    STREAM_RESTART, /* drop all you have of the node, then take the figures of the message's
+                     * auction (begin and end name none: then there is nothing to take) */
     STREAM_SWEEP    /* figures of this shard whose mark is not *mark are gone */
 };
 
@@ -42,10 +47,11 @@ enum stream_verdict {
 enum stream_verdict stream_take(struct stream *stream, const struct message *message,
                                 uint32_t *mark, bool *gap);
 
-/* A heartbeat: sets behind[shard] for each shard of which something was missed and returns how
- * many; *restart as above (then every shard with a sequence is behind). */
+/* A heartbeat: sets behind[shard] for each shard of which something is missing and no answer is
+ * on its way, and returns how many; *restarted as above (then every shard with a sequence is
+ * behind). Told again at each heartbeat until an answer has come whole. */
 unsigned stream_heartbeat(struct stream *stream, const struct message *message,
-                          bool behind[SHARD_COUNT], bool *restart);
+                          bool behind[SHARD_COUNT], bool *restarted);
 
 /* Whether the shard may be renewed now (at most once a second); notes that it is. */
 bool stream_renew(struct stream *stream, unsigned shard, int64_t mono_ms);
