@@ -169,6 +169,12 @@ stream_renew(struct stream *stream, unsigned shard, int64_t mono_ms)
 }
 
 bool
+stream_shard_whole(const struct stream *stream, unsigned shard)
+{
+    return is_whole(&stream->shards[shard]);
+}
+
+bool
 stream_whole(const struct stream *stream)
 {
     for (int shard = 0; shard < SHARD_COUNT; shard++)

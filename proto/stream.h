@@ -56,6 +56,9 @@ unsigned stream_heartbeat(struct stream *stream, const struct message *message,
 /* Whether the shard may be renewed now (at most once a second); notes that it is. */
 bool stream_renew(struct stream *stream, unsigned shard, int64_t mono_ms);
 
+/* Whether nothing is known to be missing in the shard. */
+bool stream_shard_whole(const struct stream *stream, unsigned shard);
+
 /* Whether nothing is known to be missing in any shard. A shard never heard of counts as whole.
  */
 bool stream_whole(const struct stream *stream);
