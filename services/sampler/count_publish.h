@@ -1,0 +1,44 @@
+/* What the sampler tells the bus, from one XPUB socket: counts as they change (count_pacing
+ * says when), the state of whole shards to those who subscribe (count_answers says which),
+ * closed snapshots, heartbeats, and a bye at the end. Runs in the loop, in bounded parts, and
+ * never blocks; a reader that is slow loses messages and sees so by the sequence. All functions
+ * from the loop's thread. */
+#ifndef COUNT_PUBLISH_H
+#define COUNT_PUBLISH_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "metrics.h"
+#include "snapshot.h"
+
+#include "roster.h"
+
+struct count_publish;
+
+struct count_publish_options {
+    uv_loop_t *loop;
+    const char *bind; /* borrowed for the call, as is node */
+    const char *node;
+    int64_t hwm;
+    int64_t epoch_ms;
+    int64_t count_interval_ms;
+    int64_t heartbeat_interval_ms;
+    const struct roster *roster; /* borrowed for good: what states are read from */
+    struct metrics *metrics;     /* borrowed for good */
+};
+
+/* Binds and begins with heartbeats that say "warming up". NULL with the reason in error. */
+struct count_publish *count_publish_new(const struct count_publish_options *options,
+                                        char *error, size_t error_bytes);
+
+/* The roster is whole: counts go out from now on, and subscriptions are answered. */
+void count_publish_start(struct count_publish *publish);
+
+void count_publish_change(struct count_publish *publish, const char *auction, uint64_t count);
+void count_publish_snapshot(struct count_publish *publish, const struct snapshot *snapshot);
+
+/* Says bye and closes. */
+void count_publish_destroy(struct count_publish **publish);
+
+#endif

@@ -1,0 +1,133 @@
+/* In: what gateways publish. Out: decoded messages, one call each. Loop thread. */
+#include <stdlib.h>
+
+#include "bus.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#include "message.h"
+
+#include "event_intake.h"
+#include "sampler_metrics.h"
+
+#define BUDGET 1000 /* messages in one turn of the loop */
+#define JUNK_LOG_MS 10000
+
+struct event_intake {
+    zsock_t *socket;
+    struct bus_watch *watch;
+    struct metrics *metrics;
+    struct log_limit junk_limit;
+    void (*take)(void *arg, const struct message *message);
+    void *arg;
+    struct message message; /* the one being read: too big for the stack of every call */
+};
+
+static void
+drop_junk(struct event_intake *intake, enum sampler_metric reason)
+{
+    int64_t suppressed;
+    metrics_add(intake->metrics, reason, 1);
+    if (log_allowed(&intake->junk_limit, clock_mono_ms(), JUNK_LOG_MS, &suppressed))
+        log_warn("sampler.junk", "a gateway's message was dropped",
+                 LOG_STR("reason", sampler_metric_table[reason].labels),
+                 LOG_INT("suppressed", suppressed));
+}
+
+/* How long it took, as far as both clocks agree. */
+static void
+note_delay(struct event_intake *intake, const struct message *message)
+{
+    int64_t delay_ms = clock_wall_ms() - message->time_ms;
+    if (delay_ms > 0)
+        metrics_add(intake->metrics, METRIC_EVENT_DELAY, delay_ms);
+}
+
+static void
+count_message(struct event_intake *intake, const struct message *message)
+{
+    if (message->kind == MESSAGE_HEARTBEAT)
+        metrics_add(intake->metrics, METRIC_HEARTBEATS, 1);
+    else if (message->kind == MESSAGE_BYE)
+        metrics_add(intake->metrics, METRIC_BYES, 1);
+    if (message->kind != MESSAGE_EVENT)
+        return;
+    metrics_add(intake->metrics, METRIC_EVENTS, 1);
+    if (message->change == CHANGE_JOIN || message->change == CHANGE_LEAVE)
+        note_delay(intake, message);
+}
+
+static bool
+read_message(void *arg, zsock_t *socket)
+{
+    struct event_intake *intake = arg;
+    zmq_msg_t topic, body;
+    int result = bus_receive(socket, &topic, &body);
+    if (result < 0)
+        drop_junk(intake, METRIC_JUNK_FRAMES);
+    if (result <= 0)
+        return result;
+    struct message *message = &intake->message;
+    enum decode_result decoded =
+        message_decode(zmq_msg_data(&topic), zmq_msg_size(&topic), zmq_msg_data(&body),
+                       zmq_msg_size(&body), message);
+    zmq_msg_close(&topic);
+    zmq_msg_close(&body);
+    if (decoded != DECODE_OK) {
+        drop_junk(intake, METRIC_JUNK_TOPIC + decoded - DECODE_TOPIC);
+        return true;
+    }
+    if (message->kind == MESSAGE_COUNT || message->kind == MESSAGE_SNAPSHOT ||
+        message->role != NODE_GATEWAY) {
+        drop_junk(intake, METRIC_JUNK_FOREIGN);
+        return true;
+    }
+    count_message(intake, message);
+    intake->take(intake->arg, message);
+    return true;
+}
+
+struct event_intake *
+event_intake_new(const struct event_intake_options *options, char *error, size_t error_bytes)
+{
+    zsock_t *socket = bus_socket(ZMQ_SUB, options->hwm);
+    if (!socket) {
+        snprintf(error, error_bytes, "no SUB socket: %s", zmq_strerror(zmq_errno()));
+        return NULL;
+    }
+    zsock_set_subscribe(socket, "event/");
+    zsock_set_subscribe(socket, "heartbeat/gateway/");
+    zsock_set_subscribe(socket, "bye/gateway/");
+    if (bus_connect(socket, options->endpoints, error, error_bytes)) {
+        zsock_destroy(&socket);
+        return NULL;
+    }
+    struct event_intake *intake = mem_alloc(sizeof *intake);
+    intake->socket = socket;
+    intake->metrics = options->metrics;
+    intake->take = options->take;
+    intake->arg = options->arg;
+    intake->watch = bus_watch_new(options->loop, socket, BUDGET, read_message, intake);
+    return intake;
+}
+
+void
+event_intake_destroy(struct event_intake **intake)
+{
+    if (!*intake)
+        return;
+    bus_watch_destroy(&(*intake)->watch);
+    zsock_destroy(&(*intake)->socket);
+    free(*intake);
+    *intake = NULL;
+}
+
+void
+event_intake_renew(struct event_intake *intake, unsigned shard)
+{
+    char topic[TOPIC_BYTES];
+    topic_shard(MESSAGE_EVENT, shard, topic);
+    bus_renew(intake->socket, topic);
+    metrics_add(intake->metrics, METRIC_RENEWALS, 1);
+}

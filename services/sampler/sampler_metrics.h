@@ -1,0 +1,56 @@
+/* The sampler's counters: a row's place here is its handle. Any thread. */
+#ifndef SAMPLER_METRICS_H
+#define SAMPLER_METRICS_H
+
+#include "metrics.h"
+
+enum sampler_metric {
+    METRIC_EVENTS,
+    METRIC_HEARTBEATS,
+    METRIC_BYES,
+    METRIC_JUNK_TOPIC, /* the rows of junk stand in the order of enum decode_result */
+    METRIC_JUNK_VERSION,
+    METRIC_JUNK_FORMAT,
+    METRIC_JUNK_TYPE,
+    METRIC_JUNK_RANGE,
+    METRIC_JUNK_FRAMES,
+    METRIC_JUNK_FOREIGN,
+    METRIC_OLD,
+    METRIC_FULL,
+    METRIC_EVENT_DELAY,
+    METRIC_RENEWALS,
+    METRIC_GAPS,
+    METRIC_GATEWAYS,
+    METRIC_GATEWAYS_LOST,
+    METRIC_AUCTIONS,
+    METRIC_VIEWERS,
+    METRIC_READY,
+    METRIC_COUNTS,
+    METRIC_STATES,
+    METRIC_SUBSCRIPTIONS,
+    METRIC_SAMPLES,
+    METRIC_UNOBSERVED,
+    METRIC_SNAPSHOTS,
+    METRIC_BATCHES,
+    METRIC_REPEATS,
+    METRIC_ACKS_OK, /* the rows of acks stand in the order of enum ack_code */
+    METRIC_ACKS_UNAUTHORIZED,
+    METRIC_ACKS_INVALID,
+    METRIC_ACKS_VERSION,
+    METRIC_ACKS_UNAVAILABLE,
+    METRIC_ACKS_UNKNOWN,
+    METRIC_ACKS_JUNK,
+    METRIC_ROWS_SAVED,
+    METRIC_ROWS_KEPT,
+    METRIC_ROWS_IGNORED,
+    METRIC_ROWS_REFUSED,
+    METRIC_DROPPED_ROOM,
+    METRIC_DROPPED_INVALID,
+    METRIC_OUTBOX_ROWS,
+    METRIC_OUTBOX_BATCHES,
+    SAMPLER_METRICS
+};
+
+extern const struct metric sampler_metric_table[SAMPLER_METRICS];
+
+#endif

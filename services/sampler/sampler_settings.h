@@ -1,0 +1,28 @@
+/* The sampler's settings. Read once by main; const from then on. */
+#ifndef SAMPLER_SETTINGS_H
+#define SAMPLER_SETTINGS_H
+
+#include "admin.h"
+#include "settings.h"
+
+struct sampler_settings {
+    struct common_settings common;
+    struct admin_settings admin;
+    char *node_id;           /* NULL: made up at the start */
+    char *gateway_endpoints; /* whom to listen to */
+    char *count_bind;        /* where counts are published */
+    char *store_endpoints;   /* who takes the snapshots */
+    char *internal_api_key;
+    int64_t sample_interval_ms;
+    int64_t snapshot_interval_ms;
+    int64_t count_interval_ms;
+    int64_t heartbeat_interval_ms;
+    int64_t node_timeout_ms;
+    int64_t ack_timeout_ms;
+    int64_t outbox_rows;
+    int64_t bus_hwm;
+};
+
+extern const struct settings_program sampler_program;
+
+#endif

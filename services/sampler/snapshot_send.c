@@ -1,0 +1,310 @@
+/* In: snapshots and acknowledgements. Out: batches to the stores. Loop thread. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#include "store_request.h"
+
+#include "outbox.h"
+#include "sampler_metrics.h"
+#include "snapshot_send.h"
+
+#define BUDGET 100 /* acknowledgements in one turn of the loop */
+#define LOG_MS 10000
+#define ID_SHIFT 20 /* a million batches a millisecond before two runs' ids could meet */
+
+/* What the log line of one window tells. */
+struct report {
+    int64_t snapshots, batches, acknowledged;
+    uint64_t first_id; /* of its batches */
+    bool open;         /* not logged yet */
+};
+
+struct snapshot_send {
+    zsock_t *socket;
+    struct bus_watch *watch;
+    struct encoder *encoder;
+    struct outbox *outbox;
+    struct metrics *metrics;
+    char *key;
+    uint64_t next_id;     /* of the next batch to be sent for the first time */
+    int64_t dropped;      /* rows dropped for room that were logged */
+    struct report report; /* of the window closed last */
+    struct report next;   /* of the one whose snapshots come in */
+    struct log_limit refused_limit, answer_limit, room_limit, junk_limit;
+    uv_timer_t timer;
+};
+
+static void
+log_report(struct snapshot_send *send)
+{
+    struct report *report = &send->report;
+    if (!report->open)
+        return;
+    report->open = false;
+    log_info("sampler.sent", "viewer analytics sent", LOG_INT("snapshots", report->snapshots),
+             LOG_INT("batches", report->batches), LOG_INT("acknowledged", report->acknowledged),
+             LOG_INT("held_rows", (int64_t)outbox_rows(send->outbox)));
+}
+
+static void
+note_room(struct snapshot_send *send)
+{
+    int64_t suppressed, dropped = (int64_t)outbox_dropped(send->outbox);
+    metrics_set(send->metrics, METRIC_OUTBOX_ROWS, (int64_t)outbox_rows(send->outbox));
+    metrics_set(send->metrics, METRIC_OUTBOX_BATCHES, (int64_t)outbox_batches(send->outbox));
+    metrics_set(send->metrics, METRIC_DROPPED_ROOM, dropped);
+    if (dropped == send->dropped ||
+        !log_allowed(&send->room_limit, clock_mono_ms(), LOG_MS, &suppressed))
+        return;
+    log_error("sampler.dropped", "snapshots are lost: no store takes them and the room is full",
+              LOG_INT("rows", dropped - send->dropped),
+              LOG_INT("held_rows", (int64_t)outbox_rows(send->outbox)));
+    send->dropped = dropped;
+}
+
+static bool
+send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
+{
+    struct store_request request = {.kind = REQUEST_BATCH,
+                                    .id = batch->id,
+                                    .key = send->key,
+                                    .rows = (struct snapshot *)batch->rows,
+                                    .row_count = batch->row_count};
+    struct encoded encoded = store_request_encode(send->encoder, &request);
+    if (!bus_send(send->socket, encoded.topic, encoded.topic_bytes, encoded.body,
+                  encoded.body_bytes))
+        return false;
+    bool first = batch->id >= send->next_id;
+    metrics_add(send->metrics, first ? METRIC_BATCHES : METRIC_REPEATS, 1);
+    if (first)
+        send->next_id = batch->id + 1;
+    return true;
+}
+
+static void pump(struct snapshot_send *send);
+
+static void
+on_timer(uv_timer_t *timer)
+{
+    pump(timer->data);
+}
+
+/* Sends what is due, one batch in a turn of the loop, and sets the timer to the next. */
+static void
+pump(struct snapshot_send *send)
+{
+    struct outbox_batch batch;
+    int64_t mono_ms = clock_mono_ms();
+    if (outbox_next(send->outbox, mono_ms, &batch) && !send_batch(send, &batch))
+        outbox_unsent(send->outbox, batch.id, mono_ms);
+    int64_t wait_ms = outbox_wait_ms(send->outbox, mono_ms);
+    if (wait_ms < 0)
+        uv_timer_stop(&send->timer);
+    else
+        uv_timer_start(&send->timer, on_timer, (uint64_t)wait_ms, 0);
+    note_room(send);
+}
+
+static void
+log_refusals(struct snapshot_send *send, const struct ack *ack,
+             const struct outbox_batch *batch)
+{
+    int64_t suppressed;
+    for (size_t i = 0; i < ack->refused; i++) {
+        const struct refusal *refusal = &ack->refusals[i];
+        const char *auction =
+            refusal->row < batch->row_count ? batch->rows[refusal->row].auction : "?";
+        if (log_allowed(&send->refused_limit, clock_mono_ms(), LOG_MS, &suppressed))
+            log_error("sampler.refused", "the store refuses a snapshot; it is dropped",
+                      LOG_STR("auction", auction), LOG_STR("reason", refusal->reason),
+                      LOG_INT("suppressed", suppressed));
+    }
+}
+
+static void
+note_done(struct snapshot_send *send, const struct ack *ack, const struct outbox_batch *batch)
+{
+    metrics_add(send->metrics, METRIC_ROWS_SAVED, (int64_t)ack->saved);
+    metrics_add(send->metrics, METRIC_ROWS_KEPT, (int64_t)ack->kept);
+    metrics_add(send->metrics, METRIC_ROWS_IGNORED, (int64_t)ack->ignored);
+    metrics_add(send->metrics, METRIC_ROWS_REFUSED, (int64_t)ack->refused);
+    log_refusals(send, ack, batch);
+    if (batch->id >= send->next.first_id)
+        send->next.acknowledged++;
+    else if (batch->id >= send->report.first_id)
+        send->report.acknowledged++;
+    if (send->report.acknowledged == send->report.batches)
+        log_report(send);
+}
+
+static void
+note_invalid(struct snapshot_send *send, const struct ack *ack,
+             const struct outbox_batch *batch)
+{
+    metrics_add(send->metrics, METRIC_DROPPED_INVALID, (int64_t)batch->row_count);
+    log_error("sampler.invalid", "the store cannot read a batch; it is dropped",
+              LOG_STR("message", ack->message), LOG_INT("rows", (int64_t)batch->row_count));
+}
+
+static void
+note_later(struct snapshot_send *send, const struct ack *ack)
+{
+    int64_t suppressed;
+    if (!log_allowed(&send->answer_limit, clock_mono_ms(), LOG_MS, &suppressed))
+        return;
+    struct log_field fields[] = {LOG_STR("code", ack_code_text(ack->code)),
+                                 LOG_STR("message", ack->message),
+                                 LOG_INT("held_rows", (int64_t)outbox_rows(send->outbox)),
+                                 LOG_INT("suppressed", suppressed), LOG_NONE};
+    log_write(ack->code == ACK_UNAVAILABLE ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+              "sampler.not_taken", "a store does not take snapshots; they are kept", fields);
+}
+
+static void
+take_ack(struct snapshot_send *send, const struct ack *ack)
+{
+    struct outbox_batch batch;
+    metrics_add(send->metrics, METRIC_ACKS_OK + ack->code, 1);
+    switch (outbox_answer(send->outbox, ack->id, ack->code, clock_mono_ms(), &batch)) {
+    case OUTBOX_DONE:
+        note_done(send, ack, &batch);
+        break;
+    case OUTBOX_INVALID:
+        note_invalid(send, ack, &batch);
+        break;
+    case OUTBOX_LATER:
+        note_later(send, ack);
+        break;
+    case OUTBOX_UNKNOWN:
+        metrics_add(send->metrics, METRIC_ACKS_UNKNOWN, 1);
+        break;
+    }
+}
+
+static void
+drop_junk(struct snapshot_send *send, const char *reason)
+{
+    int64_t suppressed;
+    metrics_add(send->metrics, METRIC_ACKS_JUNK, 1);
+    if (log_allowed(&send->junk_limit, clock_mono_ms(), LOG_MS, &suppressed))
+        log_warn("sampler.junk_ack", "a store's message was dropped", LOG_STR("reason", reason),
+                 LOG_INT("suppressed", suppressed));
+}
+
+static bool
+read_ack(void *arg, zsock_t *socket)
+{
+    struct snapshot_send *send = arg;
+    zmq_msg_t topic, body;
+    int result = bus_receive(socket, &topic, &body);
+    if (result < 0)
+        drop_junk(send, "frames");
+    if (result <= 0)
+        return result;
+    struct ack ack;
+    enum decode_result decoded = ack_decode(zmq_msg_data(&topic), zmq_msg_size(&topic),
+                                            zmq_msg_data(&body), zmq_msg_size(&body), &ack);
+    zmq_msg_close(&topic);
+    zmq_msg_close(&body);
+    if (decoded != DECODE_OK) {
+        drop_junk(send, decode_result_text(decoded));
+        return true;
+    }
+    take_ack(send, &ack);
+    ack_fini(&ack);
+    pump(send);
+    return true;
+}
+
+struct snapshot_send *
+snapshot_send_new(const struct snapshot_send_options *options, char *error, size_t error_bytes)
+{
+    zsock_t *socket = bus_socket(ZMQ_DEALER, options->hwm);
+    if (!socket) {
+        snprintf(error, error_bytes, "no DEALER socket: %s", zmq_strerror(zmq_errno()));
+        return NULL;
+    }
+    zsock_set_immediate(socket, 1); /* only to stores that are there */
+    if (bus_connect(socket, options->endpoints, error, error_bytes)) {
+        zsock_destroy(&socket);
+        return NULL;
+    }
+    struct snapshot_send *send = mem_alloc(sizeof *send);
+    uint64_t first_id = (uint64_t)options->epoch_ms << ID_SHIFT;
+    struct outbox_options outbox = {.rows_max = (size_t)options->rows_max,
+                                    .retry_ms = options->ack_timeout_ms,
+                                    .first_id = first_id,
+                                    .seed = (uint64_t)options->epoch_ms};
+    send->socket = socket;
+    send->encoder = encoder_new();
+    send->outbox = outbox_new(&outbox);
+    send->metrics = options->metrics;
+    send->key = mem_text(options->key);
+    send->next_id = send->next.first_id = first_id;
+    send->watch = bus_watch_new(options->loop, socket, BUDGET, read_ack, send);
+    uv_timer_init(options->loop, &send->timer);
+    send->timer.data = send;
+    return send;
+}
+
+void
+snapshot_send_add(struct snapshot_send *send, const struct snapshot *snapshot)
+{
+    uint64_t next_id = outbox_next_id(send->outbox);
+    outbox_add(send->outbox, snapshot);
+    metrics_add(send->metrics, METRIC_SNAPSHOTS, 1);
+    send->next.snapshots++;
+    if (outbox_next_id(send->outbox) != next_id)
+        pump(send);
+}
+
+void
+snapshot_send_close(struct snapshot_send *send)
+{
+    log_report(send);
+    outbox_seal(send->outbox);
+    send->report = send->next;
+    send->next = (struct report){.first_id = outbox_next_id(send->outbox)};
+    send->report.batches = (int64_t)(send->next.first_id - send->report.first_id);
+    send->report.open = send->report.snapshots;
+    if (send->report.acknowledged == send->report.batches)
+        log_report(send);
+    pump(send);
+}
+
+bool
+snapshot_send_empty(const struct snapshot_send *send)
+{
+    return !outbox_rows(send->outbox);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void
+snapshot_send_destroy(struct snapshot_send **send)
+{
+    if (!*send)
+        return;
+    struct snapshot_send *old = *send;
+    *send = NULL;
+    size_t rows = outbox_rows(old->outbox);
+    if (rows)
+        log_warn("sampler.unsent", "stopped before a store acknowledged every snapshot",
+                 LOG_INT("rows", (int64_t)rows));
+    bus_watch_destroy(&old->watch);
+    zsock_destroy(&old->socket);
+    encoder_destroy(&old->encoder);
+    outbox_destroy(&old->outbox);
+    explicit_bzero(old->key, strlen(old->key));
+    free(old->key);
+    uv_close((uv_handle_t *)&old->timer, on_closed);
+}

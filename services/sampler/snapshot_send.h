@@ -1,0 +1,41 @@
+/* Snapshots to the stores, over a DEALER socket: in batches, each kept until a store has
+ * acknowledged it (outbox says when it is sent again). Runs in the loop and never blocks; all
+ * functions from the loop's thread. */
+#ifndef SNAPSHOT_SEND_H
+#define SNAPSHOT_SEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "metrics.h"
+#include "snapshot.h"
+
+struct snapshot_send;
+
+struct snapshot_send_options {
+    uv_loop_t *loop;
+    const char *endpoints; /* stores, borrowed for the call, as is key */
+    const char *key;
+    int64_t hwm;
+    int64_t epoch_ms; /* batch ids begin here, so that no two runs use the same */
+    int64_t ack_timeout_ms;
+    int64_t rows_max;
+    struct metrics *metrics; /* borrowed for good */
+};
+
+/* Connects; a store that is not there yet is waited for. NULL with the reason in error. */
+struct snapshot_send *snapshot_send_new(const struct snapshot_send_options *options,
+                                        char *error, size_t error_bytes);
+void snapshot_send_destroy(struct snapshot_send **send);
+
+void snapshot_send_add(struct snapshot_send *send, const struct snapshot *snapshot);
+
+/* All snapshots of a window were added: the rest of them goes out, and one log line tells when
+ * they are acknowledged, or at the next window's end that they are not. */
+void snapshot_send_close(struct snapshot_send *send);
+
+/* Whether everything was acknowledged. */
+bool snapshot_send_empty(const struct snapshot_send *send);
+
+#endif
