@@ -1,0 +1,160 @@
+/* struct snapshot ↔ BSON. */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "document.h"
+
+enum field_type { FIELD_COUNT, FIELD_AVERAGE, FIELD_FLAG };
+
+struct field {
+    const char *name;
+    enum field_type type;
+    size_t offset;  /* in struct snapshot */
+    bool exact;     /* absent in snapshots taken over HTTP */
+    uint32_t known; /* its bit, for what every snapshot has */
+};
+
+#define MEMBER(member) offsetof(struct snapshot, member)
+
+static const struct field fields[] = {
+    {"viewerCount", FIELD_COUNT, MEMBER(viewer_count), false, 1},
+    {"avgViewers", FIELD_AVERAGE, MEMBER(avg_viewers), false, 2},
+    {"peakViewers", FIELD_COUNT, MEMBER(peak_viewers), false, 4},
+    {"minViewers", FIELD_COUNT, MEMBER(min_viewers), false, 8},
+    {"sampleCount", FIELD_COUNT, MEMBER(sample_count), false, 16},
+    {"exactPeak", FIELD_COUNT, MEMBER(exact_peak), true, 0},
+    {"exactMin", FIELD_COUNT, MEMBER(exact_min), true, 0},
+    {"exactAvg", FIELD_AVERAGE, MEMBER(exact_avg), true, 0},
+    {"joins", FIELD_COUNT, MEMBER(joins), true, 0},
+    {"leaves", FIELD_COUNT, MEMBER(leaves), true, 0},
+    {"coverageMs", FIELD_COUNT, MEMBER(coverage_ms), true, 0},
+    {"complete", FIELD_FLAG, MEMBER(complete), true, 0},
+};
+#define FIELD_COUNT_ALL (sizeof fields / sizeof *fields)
+#define KNOWN_REQUIRED 31u
+#define KNOWN_AUCTION 32u
+#define KNOWN_TIMESTAMP 64u
+
+void
+document_add_id(bson_t *document, const char *key, const char *auction)
+{
+    if (auction_is_object_id(auction)) {
+        bson_oid_t oid;
+        bson_oid_init_from_string(&oid, auction);
+        bson_append_oid(document, key, -1, &oid);
+    } else {
+        bson_append_utf8(document, key, -1, auction, -1);
+    }
+}
+
+bool
+document_read_id(const bson_iter_t *value, char auction[AUCTION_BYTES])
+{
+    if (BSON_ITER_HOLDS_OID(value)) {
+        bson_oid_to_string(bson_iter_oid(value), auction);
+        return true;
+    }
+    uint32_t length = 0;
+    const char *text = BSON_ITER_HOLDS_UTF8(value) ? bson_iter_utf8(value, &length) : NULL;
+    if (!text || !auction_valid(text, length))
+        return false;
+    memcpy(auction, text, length + 1);
+    return true;
+}
+
+void
+document_add_key(bson_t *document, const struct snapshot *snapshot)
+{
+    document_add_id(document, "auction", snapshot->auction);
+    BSON_APPEND_DATE_TIME(document, "timestamp", snapshot->timestamp_ms);
+}
+
+static void
+add_whole(bson_t *document, const char *name, int64_t value)
+{
+    if (value >= INT32_MIN && value <= INT32_MAX)
+        BSON_APPEND_INT32(document, name, (int32_t)value);
+    else
+        BSON_APPEND_INT64(document, name, value);
+}
+
+void
+document_add_figures(bson_t *document, const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
+        const struct field *field = &fields[i];
+        const char *member = (const char *)snapshot + field->offset;
+        double average;
+        if (field->exact && !snapshot->exact)
+            continue;
+        switch (field->type) {
+        case FIELD_COUNT:
+            add_whole(document, field->name, *(const int64_t *)member);
+            break;
+        case FIELD_AVERAGE:
+            average = *(const double *)member;
+            if (average == (double)(int64_t)average)
+                add_whole(document, field->name, (int64_t)average);
+            else
+                BSON_APPEND_DOUBLE(document, field->name, average);
+            break;
+        case FIELD_FLAG:
+            BSON_APPEND_BOOL(document, field->name, *(const bool *)member);
+            break;
+        }
+    }
+}
+
+static const struct field *
+find_field(const char *name)
+{
+    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
+        if (!strcmp(fields[i].name, name))
+            return &fields[i];
+    }
+    return NULL;
+}
+
+/* Takes a known field's value; false when it is of another type. */
+static bool
+take_field(const struct field *field, const bson_iter_t *value, struct snapshot *snapshot)
+{
+    char *member = (char *)snapshot + field->offset;
+    if (field->type == FIELD_FLAG) {
+        *(bool *)member = bson_iter_as_bool(value);
+        return true;
+    }
+    if (!BSON_ITER_HOLDS_NUMBER(value))
+        return false;
+    if (field->type == FIELD_COUNT)
+        *(int64_t *)member = bson_iter_as_int64(value);
+    else
+        *(double *)member = bson_iter_as_double(value);
+    if (field->exact)
+        snapshot->exact = true;
+    return true;
+}
+
+bool
+document_read_snapshot(const bson_t *document, struct snapshot *snapshot)
+{
+    bson_iter_t at;
+    uint32_t known = 0;
+    *snapshot = (struct snapshot){0};
+    if (!bson_iter_init(&at, document))
+        return false;
+    while (bson_iter_next(&at)) {
+        const char *name = bson_iter_key(&at);
+        const struct field *field = find_field(name);
+        if (field && take_field(field, &at, snapshot))
+            known |= field->known;
+        else if (!strcmp(name, "auction") && document_read_id(&at, snapshot->auction))
+            known |= KNOWN_AUCTION;
+        else if (!strcmp(name, "timestamp") && BSON_ITER_HOLDS_DATE_TIME(&at)) {
+            snapshot->timestamp_ms = bson_iter_date_time(&at);
+            known |= KNOWN_TIMESTAMP;
+        }
+    }
+    return known == (KNOWN_REQUIRED | KNOWN_AUCTION | KNOWN_TIMESTAMP);
+}
