@@ -44,6 +44,7 @@ static void
 read_refusal(struct wire *refusals, struct refusal *refusal)
 {
     struct wire wire = wire_array(refusals, SIZE_MAX);
+    wire_expect(&wire, wire.left >= 2, DECODE_FORMAT);
     refusal->row = (size_t)wire_integer(&wire, 0, BATCH_ROWS_MAX - 1);
     wire_text(&wire, refusal->reason, sizeof refusal->reason);
     wire_expect(refusals, !wire.result, wire.result);

@@ -228,7 +228,10 @@ wire_text(struct wire *wire, char *text, size_t size)
     if (wire->result)
         return;
     const msgpack_object_str *str = &object->via.str;
-    wire_expect(wire, str->size < size && !memchr(str->ptr, 0, str->size), DECODE_RANGE);
+    wire_expect(wire, str->size < size, DECODE_RANGE);
+    if (wire->result || !str->size) /* an empty string may have no address */
+        return;
+    wire_expect(wire, !memchr(str->ptr, 0, str->size), DECODE_RANGE);
     if (wire->result)
         return;
     memcpy(text, str->ptr, str->size);
