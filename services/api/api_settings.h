@@ -1,0 +1,38 @@
+/* The api's settings: one table (api_settings.c). */
+#ifndef API_SETTINGS_H
+#define API_SETTINGS_H
+
+#include <stdbool.h>
+
+#include "admin.h"
+#include "settings.h"
+
+struct api_settings {
+    struct common_settings common;
+    struct admin_settings admin;
+    char *listen_address;
+    int64_t port;
+    int64_t threads;
+    int64_t max_connections;
+    int64_t connections_per_address;
+    int64_t connection_timeout_s;
+    int64_t connection_bytes;
+    int64_t drain_s;
+    char *sampler_endpoints;
+    char *store_endpoints;
+    int64_t bus_hwm;
+    int64_t node_timeout_ms;
+    int64_t store_timeout_ms;
+    char *internal_api_key;
+    char *admin_api_key;
+    bool analytics_public;
+    char *mongodb_uri;
+    char *mongodb_database;
+    char *sqlite_path;
+    int64_t database_timeout_ms;
+    char *viewer_socket_url;
+};
+
+extern const struct settings_program api_program;
+
+#endif

@@ -1,0 +1,100 @@
+/* GET …/auctions and …/auctions/:id/viewers: what is watched now. HTTP threads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "auction_merge.h"
+#include "handlers.h"
+#include "mem.h"
+#include "request.h"
+#include "snapshot_query.h"
+
+#define LIMIT_DEFAULT 100
+#define LIMIT_MAX 1000
+
+static json_t *
+make_viewers(bool live, uint64_t viewers)
+{
+    return live ? json_integer((json_int_t)viewers) : json_null();
+}
+
+enum MHD_Result
+auction_viewers_get(struct request *request)
+{
+    uint64_t viewers = 0;
+    bool live = live_counts_get(request->api->live, request->match.argument, &viewers);
+    return request_reply_data(request,
+                              json_pack("{s:s, s:o, s:b}", "auction", request->match.argument,
+                                        "viewers", make_viewers(live, viewers), "live", live));
+}
+
+/* One page, with a row more than asked for, that tells whether there is a next one. */
+struct page {
+    const char *after;
+    size_t limit;
+    bool live;
+    struct storage_auction *known;
+    struct live_auction *watched;
+    struct auction_row *rows;
+    size_t count;
+};
+
+static int
+read_page(const struct api_context *api, struct page *page, struct storage_error *error)
+{
+    size_t most = page->limit + 1, known_count = most, watched_count = 0;
+    struct storage *storage = storage_pool_take(api->pool, error);
+    if (!storage)
+        return -1;
+    page->known = mem_alloc(most * sizeof *page->known);
+    page->watched = mem_alloc(most * sizeof *page->watched);
+    page->rows = mem_alloc(most * sizeof *page->rows);
+    int failed = storage_auctions(storage, page->after, page->known, &known_count, error);
+    storage_pool_give(api->pool, storage, failed ? error : NULL);
+    if (failed)
+        return -1;
+    page->live = live_counts_list(api->live, page->after, page->watched, most, &watched_count);
+    page->count =
+        auction_merge(page->known, known_count, page->watched, watched_count, page->rows, most);
+    return 0;
+}
+
+static enum MHD_Result
+send_page(struct request *request, const struct page *page)
+{
+    json_t *auctions = json_array();
+    size_t count = page->count < page->limit ? page->count : page->limit;
+    for (size_t i = 0; i < count; i++) {
+        const struct auction_row *row = &page->rows[i];
+        json_array_append_new(auctions,
+                              json_pack("{s:s, s:b, s:o}", "id", row->auction,
+                                        "enableViewerAnalytics", row->enabled, "viewers",
+                                        make_viewers(page->live, row->viewers)));
+    }
+    const char *next = page->count > page->limit ? page->rows[count - 1].auction : NULL;
+    return request_reply_data(request, json_pack("{s:o, s:s?, s:b}", "auctions", auctions,
+                                                 "next", next, "live", page->live));
+}
+
+enum MHD_Result
+auction_list_get(struct request *request)
+{
+    const char *after = target_parameter(&request->target, "after");
+    const char *limit = target_parameter(&request->target, "limit");
+    int64_t rows = limit ? limit_parse(limit, LIMIT_MAX) : LIMIT_DEFAULT;
+    if (after && *after && !auction_valid(after, strlen(after)))
+        return request_fail(request, API_INVALID_CURSOR,
+                            "after: is no auction id; allowed: data.next of the page before");
+    if (rows < 0)
+        return request_fail(request, API_INVALID_LIMIT,
+                            "limit: '%.40s' is no such number; allowed: 1 to %d", limit,
+                            LIMIT_MAX);
+    struct page page = {.after = after ? after : "", .limit = (size_t)rows};
+    struct storage_error error;
+    enum MHD_Result result = read_page(request->api, &page, &error)
+                                 ? request_fail_database(request, &error)
+                                 : send_page(request, &page);
+    free(page.known);
+    free(page.watched);
+    free(page.rows);
+    return result;
+}

@@ -1,0 +1,220 @@
+/* SUB socket → live_figures; questions of the HTTP threads ← mailbox. Loop thread but for the
+ * two askers at the end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_metrics.h"
+#include "bus.h"
+#include "clock.h"
+#include "live_counts.h"
+#include "log.h"
+#include "mailbox.h"
+#include "mem.h"
+
+#define TICK_MS 250
+#define BUDGET 1000 /* messages a turn of the loop */
+#define LOG_INTERVAL_MS 10000
+
+struct live_counts {
+    struct live_figures *figures;
+    struct metrics *metrics;
+    zsock_t *socket; /* NULL: no endpoints */
+    struct bus_watch *watch;
+    struct mailbox *mailbox;
+    uv_timer_t timer;
+    bool live;                /* as last logged */
+    struct log_limit dropped; /* of lines about dropped messages */
+    struct message message;   /* decoded into: too big for a stack */
+};
+
+struct question {
+    struct mailbox_reply reply;
+    const char *auction;       /* get: of which one */
+    const char *after;         /* list */
+    struct live_auction *rows; /* list; NULL: get */
+    size_t most;               /* list */
+    uint64_t count;            /* answer: viewers, or rows */
+    bool live;                 /* answer */
+};
+
+static void
+note_dropped(struct live_counts *live, enum api_metric row, const char *reason)
+{
+    int64_t held_back = 0;
+    metrics_add(live->metrics, row, 1);
+    if (log_allowed(&live->dropped, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
+        log_warn("bus.dropped", "a message of the bus was dropped", LOG_STR("reason", reason),
+                 LOG_INT("held_back", held_back));
+}
+
+static void
+note_live(struct live_counts *live)
+{
+    bool now = live_figures_live(live->figures);
+    metrics_set(live->metrics, METRIC_LIVE, now);
+    if (now == live->live)
+        return;
+    live->live = now;
+    if (now)
+        log_info("live.up", "live counts come from a sampler", LOG_NONE);
+    else
+        log_warn("live.down", "no sampler is heard, so live counts are unknown", LOG_NONE);
+}
+
+static void
+take_message(struct live_counts *live, zmq_msg_t *topic, zmq_msg_t *body)
+{
+    enum decode_result result =
+        message_decode(zmq_msg_data(topic), zmq_msg_size(topic), zmq_msg_data(body),
+                       zmq_msg_size(body), &live->message);
+    if (result != DECODE_OK)
+        note_dropped(live, METRIC_LIVE_DROPPED_TOPIC + (result - DECODE_TOPIC),
+                     decode_result_text(result));
+    else if (!live_figures_take(live->figures, &live->message, clock_mono_ms()))
+        note_dropped(live, METRIC_LIVE_DROPPED_SAMPLERS, "too many samplers");
+}
+
+static bool
+read_bus(void *arg, zsock_t *socket)
+{
+    struct live_counts *live = arg;
+    zmq_msg_t topic, body;
+    int got = bus_receive(socket, &topic, &body);
+    if (!got)
+        return false;
+    metrics_add(live->metrics, METRIC_LIVE_MESSAGES, 1);
+    if (got < 0) {
+        note_dropped(live, METRIC_LIVE_DROPPED_FORMAT, "frames");
+        return true;
+    }
+    take_message(live, &topic, &body);
+    zmq_msg_close(&topic);
+    zmq_msg_close(&body);
+    return true;
+}
+
+/* The subscription to everything stays; naming the shard anew makes its publishers tell it. */
+static void
+renew_shards(struct live_counts *live)
+{
+    bool due[SHARD_COUNT];
+    unsigned count = live_figures_renewals(live->figures, clock_mono_ms(), due);
+    for (unsigned shard = 0; count && shard < SHARD_COUNT; shard++) {
+        char topic[TOPIC_BYTES];
+        if (!due[shard])
+            continue;
+        topic_shard(MESSAGE_COUNT, shard, topic);
+        bus_renew(live->socket, topic);
+    }
+    metrics_add(live->metrics, METRIC_LIVE_RENEWALS, count);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+    struct live_counts *live = timer->data;
+    live_figures_tick(live->figures, clock_mono_ms());
+    renew_shards(live);
+    note_live(live);
+    metrics_set(live->metrics, METRIC_LIVE_SAMPLERS,
+                (int64_t)live_figures_samplers(live->figures));
+    metrics_set(live->metrics, METRIC_LIVE_AUCTIONS,
+                (int64_t)live_figures_auctions(live->figures));
+}
+
+static void
+answer_question(void *arg, void *letter)
+{
+    struct live_counts *live = arg;
+    struct question *question = letter;
+    question->live = live_figures_live(live->figures);
+    if (question->rows)
+        question->count =
+            live_figures_list(live->figures, question->after, question->rows, question->most);
+    else
+        question->count = live_figures_count(live->figures, question->auction);
+    mailbox_answer(&question->reply);
+}
+
+static int
+open_socket(struct live_counts *live, uv_loop_t *loop,
+            const struct live_counts_options *options, char *error, size_t error_bytes)
+{
+    static const enum message_kind kinds[] = {MESSAGE_COUNT, MESSAGE_HEARTBEAT, MESSAGE_BYE};
+    live->socket = bus_socket(ZMQ_SUB, options->hwm);
+    if (!live->socket) {
+        snprintf(error, error_bytes, "cannot make a bus socket: %s", strerror(errno));
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char topic[TOPIC_BYTES];
+        topic_kind(kinds[i], topic);
+        zsock_set_subscribe(live->socket, topic);
+    }
+    if (bus_connect(live->socket, options->endpoints, error, error_bytes))
+        return -1;
+    live->watch = bus_watch_new(loop, live->socket, BUDGET, read_bus, live);
+    return 0;
+}
+
+struct live_counts *
+live_counts_new(uv_loop_t *loop, const struct live_counts_options *options, char *error,
+                size_t error_bytes)
+{
+    struct live_counts *live = mem_alloc(sizeof *live);
+    live->metrics = options->metrics;
+    live->figures = live_figures_new(options->timeout_ms);
+    uv_timer_init(loop, &live->timer);
+    live->timer.data = live;
+    live->mailbox = mailbox_new(loop, answer_question, live);
+    bool bus = options->endpoints && *options->endpoints;
+    if (!live->mailbox || (bus && open_socket(live, loop, options, error, error_bytes))) {
+        if (!live->mailbox)
+            snprintf(error, error_bytes, "cannot make a pipe: %s", strerror(errno));
+        live_counts_destroy(&live);
+        return NULL;
+    }
+    uv_timer_start(&live->timer, on_tick, TICK_MS, TICK_MS);
+    return live;
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+    struct live_counts *live = handle->data;
+    live_figures_destroy(&live->figures);
+    free(live);
+}
+
+void
+live_counts_destroy(struct live_counts **live)
+{
+    if (!*live)
+        return;
+    bus_watch_destroy(&(*live)->watch);
+    zsock_destroy(&(*live)->socket);
+    mailbox_destroy(&(*live)->mailbox);
+    uv_close((uv_handle_t *)&(*live)->timer, on_timer_closed);
+    *live = NULL;
+}
+
+bool
+live_counts_get(struct live_counts *live, const char *auction, uint64_t *count)
+{
+    struct question question = {.auction = auction};
+    if (mailbox_ask(live->mailbox, &question, &question.reply) || !question.live)
+        return false;
+    *count = question.count;
+    return true;
+}
+
+bool
+live_counts_list(struct live_counts *live, const char *after, struct live_auction *rows,
+                 size_t most, size_t *count)
+{
+    struct question question = {.after = after, .rows = rows, .most = most};
+    if (mailbox_ask(live->mailbox, &question, &question.reply) || !question.live)
+        return false;
+    *count = question.count;
+    return true;
+}

@@ -1,0 +1,34 @@
+/* The live counts, kept from the samplers' bus by the loop's thread and asked for by the HTTP
+ * threads. */
+#ifndef LIVE_COUNTS_H
+#define LIVE_COUNTS_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "live_figures.h"
+#include "metrics.h"
+
+struct live_counts;
+
+struct live_counts_options {
+    const char *endpoints; /* of the samplers; NULL or "": none, nothing is ever live */
+    int64_t hwm;
+    int64_t timeout_ms; /* a sampler silent for so long is gone */
+    struct metrics *metrics;
+};
+
+/* Loop thread. NULL with one line in error when the bus refuses. */
+struct live_counts *live_counts_new(uv_loop_t *loop, const struct live_counts_options *options,
+                                    char *error, size_t error_bytes);
+
+/* Loop thread, with no asker left. Handles close in the loop's next turns. */
+void live_counts_destroy(struct live_counts **live);
+
+/* Any thread but the loop's; both wait for the loop (it never blocks). False when no sampler is
+ * heard: then nothing is filled. */
+bool live_counts_get(struct live_counts *live, const char *auction, uint64_t *count);
+bool live_counts_list(struct live_counts *live, const char *after, struct live_auction *rows,
+                      size_t most, size_t *count);
+
+#endif

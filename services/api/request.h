@@ -1,0 +1,69 @@
+/* One HTTP request, from its first line to the end of its answer. It belongs to the HTTP thread
+ * that serves its connection, and while it is suspended to whom it was handed. */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "api_context.h"
+#include "api_error.h"
+#include "routes.h"
+#include "store_client.h"
+#include "target.h"
+
+#define BODY_BYTES_MAX (64 * 1024)     /* more is refused with 413 */
+#define BODY_DISCARD_MAX (1024 * 1024) /* more is not even read to its end */
+#define REQUEST_REASON_BYTES 320
+
+struct request {
+    const struct api_context *api;
+    struct MHD_Connection *connection; /* from the access callback on */
+    struct target target;
+    struct route_match match;
+    bool begun;                        /* the header was looked at */
+    enum api_error refused;            /* API_ERROR_COUNT: not */
+    char reason[REQUEST_REASON_BYTES]; /* why it was refused */
+    char *body;
+    size_t body_bytes;
+    size_t discarded_bytes; /* of a body that is not wanted */
+    struct store_call call; /* while suspended */
+    route_f *resume;        /* what goes on after a suspension */
+};
+
+/* target: as in the request line. */
+struct request *request_new(const struct api_context *api, const char *target);
+void request_destroy(struct request **request);
+
+const char *request_header(const struct request *request, const char *name);
+
+#define TOO_LARGE "the body is too large; allowed: up to %d bytes"
+
+/* Notes the first reason why the request will be answered with an error. */
+void request_refuse(struct request *request, enum api_error error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Takes a part of the body. False: there is so much that the connection should be closed. */
+bool request_take_body(struct request *request, const char *bytes, size_t count);
+
+/* Each queues an answer, counts it, and returns what the handler returns. */
+enum MHD_Result request_reply_data(struct request *request, json_t *data); /* takes data */
+enum MHD_Result request_fail(struct request *request, enum api_error error, const char *format,
+                             ...) __attribute__((format(printf, 3, 4)));
+/* Takes response over; adds the headers that every answer has. */
+enum MHD_Result request_reply(struct request *request, unsigned status,
+                              struct MHD_Response *response);
+
+/* A read of the database that failed: answers 503. */
+enum MHD_Result request_fail_database(struct request *request,
+                                      const struct storage_error *error);
+
+/* Hands request->call to the store and suspends; resume is called when it is done. */
+enum MHD_Result request_call_store(struct request *request, route_f *resume);
+
+/* After request_call_store(): true when the ack is there and ok (see request->call.ack); else
+ * the error is answered and *result set. */
+bool request_call_went_well(struct request *request, enum MHD_Result *result);
+
+#endif

@@ -1,0 +1,229 @@
+/* Calls ← mailbox; batch/ and setting/ → DEALER → ack/. Loop thread, but for
+ * store_client_call(). A call is sent, sent again a few times while no acknowledgement comes,
+ * and given up at its deadline. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_metrics.h"
+#include "bus.h"
+#include "clock.h"
+#include "log.h"
+#include "mailbox.h"
+#include "mem.h"
+#include "store_client.h"
+
+#define TICK_MS 50
+#define BUDGET 1000
+#define REPEATS 4 /* of a call within its time */
+#define LOG_INTERVAL_MS 10000
+
+struct store_client {
+    const char *key;
+    int64_t timeout_ms;
+    struct metrics *metrics;
+    zsock_t *socket; /* NULL: no endpoints */
+    struct bus_watch *watch;
+    struct mailbox *mailbox;
+    struct encoder *encoder;
+    uv_timer_t timer;           /* runs while calls wait */
+    struct store_call *waiting; /* a list, newest first */
+    uint64_t last_id;
+    struct log_limit trouble; /* of lines about calls that failed */
+};
+
+static void
+send_call(struct store_client *client, struct store_call *call)
+{
+    struct store_request request = {.kind = call->kind,
+                                    .id = call->id,
+                                    .key = (char *)client->key,
+                                    .rows = &call->snapshot,
+                                    .row_count = 1,
+                                    .enabled = call->enabled};
+    strcpy(request.auction, call->auction);
+    struct encoded message = store_request_encode(client->encoder, &request);
+    if (client->socket) /* at the mark, or with no store connected, the next repeat tries */
+        bus_send(client->socket, message.topic, message.topic_bytes, message.body,
+                 message.body_bytes);
+    call->repeat_ms = clock_mono_ms() + client->timeout_ms / REPEATS;
+}
+
+static void
+give_up(struct store_client *client, struct store_call *call)
+{
+    int64_t held_back = 0;
+    metrics_add(client->metrics, METRIC_STORE_TIMEOUTS, 1);
+    if (log_allowed(&client->trouble, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
+        log_warn("store.silent", "no store acknowledged a request in time",
+                 LOG_INT("waited_ms", client->timeout_ms), LOG_INT("held_back", held_back));
+    call->done(call);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+    struct store_client *client = timer->data;
+    int64_t now_ms = clock_mono_ms();
+    for (struct store_call **link = &client->waiting, *call; (call = *link);) {
+        if (now_ms >= call->deadline_ms) {
+            *link = call->next;
+            give_up(client, call);
+            continue;
+        }
+        if (now_ms >= call->repeat_ms) {
+            metrics_add(client->metrics, METRIC_STORE_REPEATS, 1);
+            send_call(client, call);
+        }
+        link = &call->next;
+    }
+    if (!client->waiting)
+        uv_timer_stop(&client->timer);
+}
+
+static void
+take_call(void *arg, void *letter)
+{
+    struct store_client *client = arg;
+    struct store_call *call = letter;
+    call->id = ++client->last_id;
+    call->deadline_ms = clock_mono_ms() + client->timeout_ms;
+    call->next = client->waiting;
+    client->waiting = call;
+    send_call(client, call);
+    if (!uv_is_active((uv_handle_t *)&client->timer))
+        uv_timer_start(&client->timer, on_tick, TICK_MS, TICK_MS);
+}
+
+static struct store_call *
+remove_waiting(struct store_client *client, uint64_t id)
+{
+    for (struct store_call **link = &client->waiting, *call; (call = *link);
+         link = &call->next) {
+        if (call->id != id)
+            continue;
+        *link = call->next;
+        return call;
+    }
+    return NULL;
+}
+
+static void
+take_ack(struct store_client *client, struct ack *ack)
+{
+    struct store_call *call = remove_waiting(client, ack->id);
+    if (!call) {
+        metrics_add(client->metrics, METRIC_STORE_STRAY, 1);
+        ack_fini(ack);
+        return;
+    }
+    int64_t held_back = 0;
+    if (ack->code != ACK_OK &&
+        log_allowed(&client->trouble, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
+        log_error("store.refused",
+                  ack->code == ACK_UNAUTHORIZED
+                      ? "the store does not accept INTERNAL_API_KEY: is it the same there?"
+                      : "the store refused a request",
+                  LOG_STR("code", ack_code_text(ack->code)), LOG_STR("message", ack->message),
+                  LOG_INT("held_back", held_back));
+    call->answered = true;
+    call->ack = *ack;
+    call->done(call);
+}
+
+static bool
+read_bus(void *arg, zsock_t *socket)
+{
+    struct store_client *client = arg;
+    zmq_msg_t topic, body;
+    struct ack ack;
+    int got = bus_receive(socket, &topic, &body);
+    if (!got)
+        return false;
+    enum decode_result result = DECODE_FORMAT;
+    if (got > 0) {
+        result = ack_decode(zmq_msg_data(&topic), zmq_msg_size(&topic), zmq_msg_data(&body),
+                            zmq_msg_size(&body), &ack);
+        zmq_msg_close(&topic);
+        zmq_msg_close(&body);
+    }
+    if (result == DECODE_OK) {
+        take_ack(client, &ack);
+        return true;
+    }
+    int64_t held_back = 0;
+    metrics_add(client->metrics, METRIC_STORE_DROPPED, 1);
+    if (log_allowed(&client->trouble, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
+        log_warn("store.dropped", "an acknowledgement did not decode",
+                 LOG_STR("reason", decode_result_text(result)),
+                 LOG_INT("held_back", held_back));
+    return true;
+}
+
+static int
+open_socket(struct store_client *client, uv_loop_t *loop,
+            const struct store_client_options *options, char *error, size_t error_bytes)
+{
+    client->socket = bus_socket(ZMQ_DEALER, options->hwm);
+    if (!client->socket) {
+        snprintf(error, error_bytes, "cannot make a bus socket: %s", strerror(errno));
+        return -1;
+    }
+    zsock_set_immediate(client->socket, 1); /* nothing waits for a store that is not there */
+    if (bus_connect(client->socket, options->endpoints, error, error_bytes))
+        return -1;
+    client->watch = bus_watch_new(loop, client->socket, BUDGET, read_bus, client);
+    return 0;
+}
+
+struct store_client *
+store_client_new(uv_loop_t *loop, const struct store_client_options *options, char *error,
+                 size_t error_bytes)
+{
+    struct store_client *client = mem_alloc(sizeof *client);
+    client->key = options->key;
+    client->timeout_ms = options->timeout_ms;
+    client->metrics = options->metrics;
+    client->encoder = encoder_new();
+    uv_timer_init(loop, &client->timer);
+    client->timer.data = client;
+    client->mailbox = mailbox_new(loop, take_call, client);
+    bool bus = options->endpoints && *options->endpoints;
+    if (!client->mailbox || (bus && open_socket(client, loop, options, error, error_bytes))) {
+        if (!client->mailbox)
+            snprintf(error, error_bytes, "cannot make a pipe: %s", strerror(errno));
+        store_client_destroy(&client);
+        return NULL;
+    }
+    return client;
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+    struct store_client *client = handle->data;
+    encoder_destroy(&client->encoder);
+    free(client);
+}
+
+void
+store_client_destroy(struct store_client **client)
+{
+    if (!*client)
+        return;
+    for (struct store_call *call; (call = (*client)->waiting);) {
+        (*client)->waiting = call->next;
+        call->done(call);
+    }
+    bus_watch_destroy(&(*client)->watch);
+    zsock_destroy(&(*client)->socket);
+    mailbox_destroy(&(*client)->mailbox);
+    uv_close((uv_handle_t *)&(*client)->timer, on_timer_closed);
+    *client = NULL;
+}
+
+void
+store_client_call(struct store_client *client, struct store_call *call)
+{
+    call->answered = false;
+    mailbox_send(client->mailbox, call);
+}

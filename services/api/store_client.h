@@ -1,0 +1,51 @@
+/* Requests to the store on behalf of HTTP requests: sent, repeated, answered or given up by the
+ * loop's thread. As many may wait as there are HTTP connections. */
+#ifndef STORE_CLIENT_H
+#define STORE_CLIENT_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "metrics.h"
+#include "store_request.h"
+
+struct store_client;
+
+struct store_client_options {
+    const char *endpoints; /* of the stores; NULL or "": none, nothing is ever acknowledged */
+    const char *key;       /* borrowed for good */
+    int64_t hwm;
+    int64_t timeout_ms; /* a call is given up after so long */
+    struct metrics *metrics;
+};
+
+/* Loop thread. NULL with one line in error when the bus refuses. */
+struct store_client *store_client_new(uv_loop_t *loop,
+                                      const struct store_client_options *options, char *error,
+                                      size_t error_bytes);
+
+/* Loop thread; nobody may call any more. Calls under way are given up. Handles close in the
+ * loop's next turns. */
+void store_client_destroy(struct store_client **client);
+
+struct store_call {
+    enum request_kind kind;
+    struct snapshot snapshot;    /* batch: its one row */
+    char auction[AUCTION_BYTES]; /* setting */
+    bool enabled;                /* setting */
+
+    /* Called in the loop's thread, once, when the outcome is known. */
+    void (*done)(struct store_call *call);
+    bool answered;  /* outcome: a store acknowledged it; else it was given up */
+    struct ack ack; /* when answered; the caller gives it to ack_fini() */
+
+    uint64_t id; /* the rest is the client's */
+    int64_t deadline_ms;
+    int64_t repeat_ms;
+    struct store_call *next;
+};
+
+/* Any thread: takes the call over until done() is called. */
+void store_client_call(struct store_client *client, struct store_call *call);
+
+#endif
