@@ -268,7 +268,7 @@ window_start(struct window *window, struct moment now)
     assert(!window->started);
     window->started = true;
     window->last = now;
-    begin_frame(window, now.wall_ms);
+    restart_frame(window, now.wall_ms);
 }
 
 void
