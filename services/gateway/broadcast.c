@@ -1,0 +1,145 @@
+/* In: marks. Out: frames to viewers, a slice of an auction at a time. */
+#include <stdlib.h>
+
+#include "mem.h"
+
+#include "broadcast.h"
+#include "container.h"
+#include "gateway_metrics.h"
+
+#define SLICE 500    /* viewers told in one go */
+#define TURN_US 4000 /* after so long the loop gets to do other things */
+
+struct broadcast {
+    uv_timer_t timer;
+    int64_t armed_us; /* when it fires; INT64_MAX: not armed */
+    struct pacing *pacing;
+    struct metrics *metrics;
+    broadcast_send_f *send;
+    void *arg;
+    const struct auction *framed; /* the one that frame is of */
+    struct frame frame;
+};
+
+static int64_t
+read_us(void)
+{
+    return (int64_t)(uv_hrtime() / 1000);
+}
+
+struct broadcast *
+broadcast_new(uv_loop_t *loop, int64_t interval_ms, struct metrics *metrics)
+{
+    struct broadcast *broadcast = mem_alloc(sizeof *broadcast);
+    broadcast->pacing = pacing_new(interval_ms * 1000);
+    broadcast->metrics = metrics;
+    broadcast->armed_us = INT64_MAX;
+    uv_timer_init(loop, &broadcast->timer);
+    broadcast->timer.data = broadcast;
+    return broadcast;
+}
+
+void
+broadcast_set_sender(struct broadcast *broadcast, broadcast_send_f *send, void *arg)
+{
+    broadcast->send = send;
+    broadcast->arg = arg;
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    struct broadcast *broadcast = handle->data;
+    pacing_destroy(&broadcast->pacing);
+    free(broadcast);
+}
+
+void
+broadcast_destroy(struct broadcast **broadcast)
+{
+    if (!*broadcast)
+        return;
+    uv_close((uv_handle_t *)&(*broadcast)->timer, on_closed);
+    *broadcast = NULL;
+}
+
+struct frame *
+broadcast_frame(struct broadcast *broadcast, const struct auction *auction)
+{
+    struct frame *frame = &broadcast->frame;
+    uint64_t count = auction_count(auction);
+    if (broadcast->framed == auction && frame->count == count)
+        return frame;
+    frame->length = viewer_frame(auction->id, count, (char *)frame->bytes + FRAME_HEAD);
+    frame->count = count;
+    broadcast->framed = auction;
+    return frame;
+}
+
+static void
+tell_viewer(void *arg, struct viewer *viewer)
+{
+    struct broadcast *broadcast = arg;
+    struct frame *frame = broadcast_frame(broadcast, viewer->auction);
+    if (viewer->told != frame->count)
+        broadcast->send(broadcast->arg, viewer, frame);
+}
+
+/* Tells a slice of an auction's viewers. Returns the time after it. */
+static int64_t
+tell_slice(struct broadcast *broadcast, struct pace *pace, int64_t start_us)
+{
+    struct auction *auction = container_of(pace, struct auction, pace);
+    bool done = audience_sweep(auction, SLICE, tell_viewer, broadcast);
+    int64_t now_us = read_us();
+    if (!pace->telling)
+        return now_us; /* the last viewer left while it was told */
+    if (!done) {
+        pacing_pause(broadcast->pacing, pace, now_us, now_us - start_us);
+        return now_us;
+    }
+    metrics_add(broadcast->metrics, METRIC_TELLINGS, 1);
+    pacing_finish(broadcast->pacing, pace, now_us, now_us - start_us);
+    return now_us;
+}
+
+static void arm(struct broadcast *broadcast, int64_t now_us);
+
+static void
+on_timer(uv_timer_t *timer)
+{
+    struct broadcast *broadcast = timer->data;
+    int64_t now_us = read_us(), end_us = now_us + TURN_US;
+    struct pace *pace;
+    while (now_us < end_us && (pace = pacing_take(broadcast->pacing, now_us)))
+        now_us = tell_slice(broadcast, pace, now_us);
+    broadcast->armed_us = INT64_MAX;
+    arm(broadcast, now_us);
+}
+
+static void
+arm(struct broadcast *broadcast, int64_t now_us)
+{
+    int64_t wait_us = pacing_wait_us(broadcast->pacing, now_us);
+    if (wait_us < 0 || now_us + wait_us >= broadcast->armed_us)
+        return;
+    broadcast->armed_us = now_us + wait_us;
+    uv_timer_start(&broadcast->timer, on_timer, (uint64_t)(wait_us + 999) / 1000, 0);
+}
+
+void
+broadcast_mark(struct broadcast *broadcast, struct auction *auction)
+{
+    int64_t now_us = read_us();
+    pacing_mark(broadcast->pacing, &auction->pace, now_us);
+    arm(broadcast, now_us);
+}
+
+void
+broadcast_drop(struct broadcast *broadcast, struct auction *auction)
+{
+    pacing_drop(broadcast->pacing, &auction->pace);
+    auction->sweep = NULL;
+    if (broadcast->framed == auction)
+        broadcast->framed = NULL;
+}

@@ -1,0 +1,46 @@
+/* The gateway's counters: a row's name is its handle. */
+#ifndef GATEWAY_METRICS_H
+#define GATEWAY_METRICS_H
+
+#include "metrics.h"
+
+#include "viewer_protocol.h"
+
+enum gateway_metric {
+    METRIC_VIEWERS,
+    METRIC_AUCTIONS,
+    METRIC_CONNECTIONS,
+    METRIC_READY,
+    METRIC_ACCEPTED,
+    METRIC_ACCEPT_PAUSES,
+    METRIC_JOINS,
+    METRIC_LEAVES,
+    METRIC_REFUSED, /* one row a verdict from VIEWER_NOT_FOUND on, then: overflow */
+    METRIC_REFUSED_OVERFLOW = METRIC_REFUSED + VIEWER_VERDICTS - VIEWER_NOT_FOUND,
+    METRIC_FRAMES,
+    METRIC_FRAMES_HELD,
+    METRIC_TELLINGS,
+    METRIC_CLIENT_FRAMES,
+    METRIC_PINGS,
+    METRIC_CLOSED_DEAD,
+    METRIC_CLOSED_BIG,
+    METRIC_CLOSED_NOISY,
+    METRIC_CLOSED_DRAINED,
+    METRIC_EVENTS,
+    METRIC_STATES,
+    METRIC_HEARTBEATS,
+    METRIC_SUBSCRIPTIONS,
+    METRIC_SUBSCRIPTIONS_FOREIGN,
+    METRIC_COUNTS,
+    METRIC_RENEWALS,
+    METRIC_FOLLOWING,
+    METRIC_FOLLOWED,
+    METRIC_BUS_DROPPED, /* one row a decode_result from DECODE_TOPIC on, then: frames, kind */
+    METRIC_BUS_DROPPED_FRAMES = METRIC_BUS_DROPPED + 5,
+    METRIC_BUS_DROPPED_KIND,
+    GATEWAY_METRICS
+};
+
+extern const struct metric gateway_metrics[GATEWAY_METRICS];
+
+#endif

@@ -1,0 +1,34 @@
+/* The gateway's settings; the table is in gateway_settings.c. */
+#ifndef GATEWAY_SETTINGS_H
+#define GATEWAY_SETTINGS_H
+
+#include <stdint.h>
+
+#include "admin.h"
+#include "settings.h"
+
+struct gateway_settings {
+    struct common_settings common;
+    struct admin_settings admin;
+    char *listen_address;
+    int64_t port;
+    char *node_id;
+    char *event_bind;
+    char *sampler_endpoints;
+    int64_t bus_hwm;
+    int64_t broadcast_interval_ms;
+    int64_t ping_interval_ms;
+    int64_t ping_timeout_ms;
+    int64_t heartbeat_interval_ms;
+    int64_t node_timeout_ms;
+    int64_t drain_seconds;
+    int64_t max_connections;
+    char *allowed_origins;
+};
+
+extern const struct settings_program gateway_program;
+
+/* Gives a gateway that was given no NODE_ID one: the host's name and a random ending. */
+void gateway_settings_name(struct gateway_settings *settings);
+
+#endif

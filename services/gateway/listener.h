@@ -1,0 +1,35 @@
+/* The port viewers come to: accepts sockets and hands them on. Its own and not libwebsockets',
+ * so that sockets inherit what they need from the listening one (a small send buffer, no delay)
+ * without a system call each, and so that running out of descriptors is a pause, not a spin.
+ * Lives in the loop; one thread. */
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "metrics.h"
+
+struct listener;
+
+/* Takes over fd, non-blocking. */
+typedef void listener_accept_f(void *arg, int fd);
+
+/* Binds and listens, so that a taken port shows now; accepts nobody yet. NULL with the reason
+ * in error. */
+struct listener *listener_new(uv_loop_t *loop, const char *address, int64_t port,
+                              struct metrics *metrics, char *error, size_t error_bytes);
+
+int listener_port(const struct listener *listener);
+
+void listener_start(struct listener *listener, listener_accept_f *accept, void *arg);
+
+/* Closes the port at once. */
+void listener_destroy(struct listener **listener);
+
+/* Sets the process's limit of descriptors to what `sockets` need, down as well as up (a table
+ * of libwebsockets' is as long as the limit). Returns for how many sockets there is room. */
+int64_t listener_reserve(int64_t sockets);
+
+#endif

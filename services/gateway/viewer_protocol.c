@@ -1,0 +1,171 @@
+/* In: requests, counts. Out: verdicts, responses, frames. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "viewer_protocol.h"
+
+#define ENDPOINT "/ws"
+
+static const struct {
+    unsigned status;
+    const char *reason;  /* of the status line */
+    const char *headers; /* further ones */
+    const char *code;    /* NULL: no error */
+    const char *message;
+} responses[VIEWER_VERDICTS] = {
+    [VIEWER_HEALTHZ] = {200, "OK", "", NULL, "ok"},
+    [VIEWER_READYZ] = {200, "OK", "", NULL, "ready"},
+    [VIEWER_NOT_FOUND] = {404, "Not Found", "", "not_found",
+                          "nothing is here; viewers connect to " ENDPOINT "?auction=ID"},
+    [VIEWER_METHOD] = {405, "Method Not Allowed", "Allow: GET\r\n", "method_not_allowed",
+                       "the method is not allowed; allowed: GET"},
+    [VIEWER_UPGRADE] = {426, "Upgrade Required", "Upgrade: websocket\r\n", "upgrade_required",
+                        "this is a WebSocket endpoint; plain HTTP is not served here"},
+    [VIEWER_HANDSHAKE] = {400, "Bad Request", "Sec-WebSocket-Version: 13\r\n",
+                          "invalid_handshake",
+                          "the WebSocket handshake is not valid; needed: version 13, a key, "
+                          "Connection: Upgrade, no subprotocol"},
+    [VIEWER_AUCTION_MISSING] = {400, "Bad Request", "", "missing_auction",
+                                "no auction is named; needed: " ENDPOINT "?auction=ID"},
+    [VIEWER_AUCTION_INVALID] = {400, "Bad Request", "", "invalid_auction",
+                                "the auction id is malformed; allowed: 1 to 64 of "
+                                "A-Z a-z 0-9 _ -"},
+    [VIEWER_QUERY] = {400, "Bad Request", "", "invalid_query",
+                      "the query names an auction more than once or has too many "
+                      "arguments; allowed: one auction"},
+    [VIEWER_ORIGIN] = {403, "Forbidden", "", "foreign_origin",
+                       "pages of this origin may not connect"},
+    [VIEWER_FULL] = {503, "Service Unavailable", "Retry-After: 5\r\n", "too_many_connections",
+                     "this gateway is full; try again later"},
+    [VIEWER_LEAVING] = {503, "Service Unavailable", "Retry-After: 1\r\n", "shutting_down",
+                        "this gateway is shutting down; connect again"},
+};
+
+/* Whether list (comma-separated) names item, letter case aside. */
+static bool
+names(const char *list, const char *item)
+{
+    size_t length = strlen(item);
+    for (;;) {
+        list += strspn(list, ", ");
+        size_t width = strcspn(list, ", ");
+        if (!width)
+            return false;
+        if (width == length && !strncasecmp(list, item, width))
+            return true;
+        list += width;
+    }
+}
+
+static bool
+is_own_origin(const char *origin, const char *allowed)
+{
+    return !origin || !strcmp(allowed, "*") || names(allowed, origin);
+}
+
+static enum viewer_verdict
+check_arguments(const struct viewer_request *request, char auction[AUCTION_BYTES])
+{
+    static const char name[] = "auction=";
+    const char *value = NULL;
+    for (size_t i = 0; i < request->argument_count; i++) {
+        const char *argument = request->arguments[i];
+        if (strncmp(argument, name, sizeof name - 1))
+            continue;
+        if (value)
+            return VIEWER_QUERY;
+        value = argument + sizeof name - 1;
+    }
+    if (request->arguments_over)
+        return VIEWER_QUERY;
+    if (!value)
+        return VIEWER_AUCTION_MISSING;
+    if (!auction_valid(value, strlen(value)))
+        return VIEWER_AUCTION_INVALID;
+    memcpy(auction, value, strlen(value) + 1);
+    return VIEWER_ADMIT;
+}
+
+static bool
+is_handshake(const struct viewer_request *request)
+{
+    return !strcasecmp(request->upgrade, "websocket") && request->connection && request->key &&
+           request->version && !strcmp(request->version, "13") && !request->protocols;
+}
+
+enum viewer_verdict
+viewer_request_check(const struct viewer_request *request, const char *allowed_origins,
+                     char auction[AUCTION_BYTES])
+{
+    const char *path = request->path ? request->path : "";
+    bool ours = !strcmp(path, ENDPOINT);
+    if (!ours && strcmp(path, "/healthz") && strcmp(path, "/readyz"))
+        return VIEWER_NOT_FOUND;
+    if (!request->get)
+        return VIEWER_METHOD;
+    if (!ours)
+        return path[1] == 'h' ? VIEWER_HEALTHZ : VIEWER_READYZ;
+    if (!request->upgrade)
+        return VIEWER_UPGRADE;
+    if (!is_handshake(request))
+        return VIEWER_HANDSHAKE;
+    if (!is_own_origin(request->origin, allowed_origins))
+        return VIEWER_ORIGIN;
+    return check_arguments(request, auction);
+}
+
+bool
+viewer_origins_valid(const char *text)
+{
+    if (!strcmp(text, "*"))
+        return true;
+    size_t count = 0;
+    for (;; count++) {
+        text += strspn(text, ", ");
+        size_t width = strcspn(text, ", ");
+        if (!width)
+            return count;
+        const char *colon = memchr(text, ':', width);
+        size_t scheme = colon ? (size_t)(colon - text) : 0;
+        if (!scheme || width < scheme + 4 || memcmp(colon, "://", 3) ||
+            memchr(colon + 3, '/', width - scheme - 3) || memchr(text, '*', width))
+            return false;
+        text += width;
+    }
+}
+
+size_t
+viewer_response(enum viewer_verdict verdict, bool ready, char response[RESPONSE_BYTES])
+{
+    assert(verdict > VIEWER_ADMIT && verdict < VIEWER_VERDICTS);
+    if (verdict == VIEWER_READYZ && !ready)
+        verdict = VIEWER_LEAVING;
+    char body[RESPONSE_BYTES];
+    bool error = responses[verdict].code;
+    if (error)
+        snprintf(body, sizeof body,
+                 "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
+                 responses[verdict].code, responses[verdict].message);
+    else
+        snprintf(body, sizeof body, "%s\n", responses[verdict].message);
+    int length = snprintf(response, RESPONSE_BYTES,
+                          "HTTP/1.1 %u %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n"
+                          "Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
+                          responses[verdict].status, responses[verdict].reason,
+                          responses[verdict].headers, error ? "application/json" : "text/plain",
+                          strlen(body), body);
+    assert(length > 0 && length < RESPONSE_BYTES);
+    return (size_t)length;
+}
+
+size_t
+viewer_frame(const char *auction, uint64_t count, char frame[FRAME_BYTES])
+{
+    int length = snprintf(frame, FRAME_BYTES,
+                          "{\"event\":\"viewerCountUpdate\",\"auction\":\"%s\",\"count\":%llu}",
+                          auction, (unsigned long long)count);
+    assert(length > 0 && length < FRAME_BYTES);
+    return (size_t)length;
+}

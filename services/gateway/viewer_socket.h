@@ -1,0 +1,47 @@
+/* The viewers' WebSockets: libwebsockets in the libuv loop. Handshakes in, joins and leaves
+ * out; counts to viewers straight with a write where the socket takes it. Viewers' own frames
+ * are counted and thrown away. Nothing of who a viewer is (address, agent, cookies) is looked
+ * at. One thread; one instance a process (libwebsockets keeps its log function globally). */
+#ifndef VIEWER_SOCKET_H
+#define VIEWER_SOCKET_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "metrics.h"
+
+#include "attendance.h"
+#include "broadcast.h"
+
+struct viewer_socket;
+
+struct viewer_socket_options {
+    int64_t viewers_max;
+    int64_t sockets_max;         /* with those still in their handshake */
+    const char *allowed_origins; /* borrowed for good */
+    int64_t ping_interval_ms;
+    int64_t ping_timeout_ms;
+};
+
+/* attendance, broadcast, metrics: borrowed, and must outlive it. NULL with the reason in error.
+ */
+struct viewer_socket *viewer_socket_new(uv_loop_t *loop,
+                                        const struct viewer_socket_options *options,
+                                        struct attendance *attendance,
+                                        struct broadcast *broadcast, struct metrics *metrics,
+                                        char *error, size_t error_bytes);
+
+/* Takes over a connected socket (a listener_accept_f; arg is the viewer_socket). */
+void viewer_socket_accept(void *arg, int fd);
+
+/* Admits nobody any more and asks all viewers to connect elsewhere (close 1012), spread over
+ * drain_ms; then calls done, when all are gone or shortly after. */
+typedef void viewer_socket_done_f(void *arg);
+void viewer_socket_drain(struct viewer_socket *viewers, int64_t drain_ms,
+                         viewer_socket_done_f *done, void *arg);
+
+/* Closes what is still open. Its sockets close in the loop's next turns; its memory stays until
+ * the process ends, because libwebsockets frees handles that libuv still holds. */
+void viewer_socket_destroy(struct viewer_socket **viewers);
+
+#endif
