@@ -4,9 +4,6 @@
 
 #include <stdbool.h>
 
-/* Whether the texts are equal, in a time that does not tell how much of them is. */
-bool auth_equal(const char *key, const char *presented);
-
 /* Whether the key is presented, in its own header or as "Bearer <key>" in authorization; either
  * may be NULL. When both are there, one right one is enough. */
 bool auth_allows(const char *key, const char *header, const char *authorization);
