@@ -135,7 +135,8 @@ close_all(struct gateway *gateway)
 {
     gateway->ready = false;
     listener_destroy(&gateway->listener);
-    viewer_socket_destroy(&gateway->viewers);
+    if (gateway->viewers)
+        viewer_socket_close(gateway->viewers);
     attendance_destroy(&gateway->attendance);
     count_intake_destroy(&gateway->intake);
     event_publish_destroy(&gateway->publish);
@@ -207,6 +208,7 @@ run(struct gateway *gateway)
     close_all(gateway);
     for (int i = 0; i < LAST_TURNS_MAX && uv_run(&gateway->loop, UV_RUN_NOWAIT); i++)
         ;
+    viewer_socket_destroy(&gateway->viewers);
     if (opened)
         log_info("gateway.stopped", "stopped", LOG_STR("node", gateway->settings.node_id));
     return opened ? 0 : EXIT_SYSTEM;
@@ -215,7 +217,8 @@ run(struct gateway *gateway)
 int
 main(int argc, char **argv)
 {
-    static struct gateway gateway; /* static: what libwebsockets keeps stays reachable */
+    static struct gateway
+        gateway; /* the loop is not closed: libwebsockets leaves handles in it */
     int status = settings_read(&gateway_program, argc, argv, &gateway.settings, NULL);
     if (status != SETTINGS_RUN)
         return status;

@@ -415,15 +415,23 @@ viewer_socket_new(uv_loop_t *loop, const struct viewer_socket_options *options,
 }
 
 void
+viewer_socket_close(struct viewer_socket *viewers)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&viewers->all)))
+        drop_viewer(viewers, connection);
+    uv_close((uv_handle_t *)&viewers->ping_timer, NULL);
+    uv_close((uv_handle_t *)&viewers->drain_timer, NULL);
+    lws_context_destroy(viewers->context);
+}
+
+void
 viewer_socket_destroy(struct viewer_socket **viewers)
 {
     if (!*viewers)
         return;
-    struct connection *connection;
-    while ((connection = TAILQ_FIRST(&(*viewers)->all)))
-        drop_viewer(*viewers, connection);
-    uv_close((uv_handle_t *)&(*viewers)->ping_timer, NULL);
-    uv_close((uv_handle_t *)&(*viewers)->drain_timer, NULL);
     lws_context_destroy((*viewers)->context);
+    ping_wheel_destroy(&(*viewers)->wheel);
+    free(*viewers);
     *viewers = NULL;
 }

@@ -40,8 +40,11 @@ typedef void viewer_socket_done_f(void *arg);
 void viewer_socket_drain(struct viewer_socket *viewers, int64_t drain_ms,
                          viewer_socket_done_f *done, void *arg);
 
-/* Closes what is still open. Its sockets close in the loop's next turns; its memory stays until
- * the process ends, because libwebsockets frees handles that libuv still holds. */
+/* Closes what is still open; the sockets go in the loop's next turns. */
+void viewer_socket_close(struct viewer_socket *viewers);
+
+/* Frees the memory, when it is closed and the loop has run for the last time (libwebsockets frees
+ * handles that libuv would go on to touch). */
 void viewer_socket_destroy(struct viewer_socket **viewers);
 
 #endif
