@@ -40,6 +40,21 @@ set_timeouts(mongoc_uri_t *uri, int timeout_ms)
         mongoc_uri_set_option_as_bool(uri, MONGOC_URI_SERVERSELECTIONTRYONCE, false);
 }
 
+/* What is acknowledged to us must survive the loss of a server: on the journal of most of them,
+ * unless the owner's URI asks for something else. */
+static void
+set_write_concern(mongoc_client_t *client, const mongoc_uri_t *uri)
+{
+    if (mongoc_uri_has_option(uri, MONGOC_URI_W) ||
+        mongoc_uri_has_option(uri, MONGOC_URI_JOURNAL))
+        return;
+    mongoc_write_concern_t *concern = mongoc_write_concern_new();
+    mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY);
+    mongoc_write_concern_set_journal(concern, true);
+    mongoc_client_set_write_concern(client, concern);
+    mongoc_write_concern_destroy(concern);
+}
+
 static void
 silence(mongoc_log_level_t level, const char *domain, const char *message, void *arg)
 {
@@ -74,6 +89,7 @@ mongodb_open(const struct storage_options *options, struct storage_error *error)
     if (mongodb->client) {
         mongoc_client_set_error_api(mongodb->client, MONGOC_ERROR_API_VERSION_2);
         mongoc_client_set_appname(mongodb->client, "headcount");
+        set_write_concern(mongodb->client, uri);
         mongodb->database = mongoc_client_get_database(mongodb->client, database);
         mongodb->snapshots =
             mongoc_client_get_collection(mongodb->client, database, "vieweranalytics");

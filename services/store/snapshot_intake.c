@@ -178,6 +178,20 @@ on_request(void *arg, zsock_t *socket)
     return read;
 }
 
+static void
+count_outcomes(struct snapshot_intake *intake, const struct job *job)
+{
+    const struct ack *ack = &job->ack;
+    if (ack->code == ACK_UNAVAILABLE) {
+        metrics_add(intake->metrics, METRIC_UNAVAILABLE_DATABASE, 1);
+    } else if (job->request->kind == REQUEST_BATCH) {
+        metrics_add(intake->metrics, METRIC_ROWS_SAVED, (int64_t)ack->saved);
+        metrics_add(intake->metrics, METRIC_ROWS_KEPT, (int64_t)ack->kept);
+        metrics_add(intake->metrics, METRIC_ROWS_IGNORED, (int64_t)ack->ignored);
+        metrics_add(intake->metrics, METRIC_ROWS_REFUSED, (int64_t)ack->refused);
+    }
+}
+
 static bool
 on_done(void *arg, zsock_t *pipe)
 {
@@ -188,13 +202,7 @@ on_done(void *arg, zsock_t *pipe)
         return false;
     intake->waiting--;
     metrics_set(intake->metrics, METRIC_QUEUED, intake->waiting);
-    metrics_add(intake->metrics, METRIC_ROWS_SAVED, (int64_t)job->ack.saved);
-    metrics_add(intake->metrics, METRIC_ROWS_KEPT, (int64_t)job->ack.kept);
-    metrics_add(intake->metrics, METRIC_ROWS_IGNORED, (int64_t)job->ack.ignored);
-    if (job->ack.code == ACK_UNAVAILABLE)
-        metrics_add(intake->metrics, METRIC_UNAVAILABLE_DATABASE, 1);
-    else
-        metrics_add(intake->metrics, METRIC_ROWS_REFUSED, (int64_t)job->ack.refused);
+    count_outcomes(intake, job);
     answer(intake, job->identity, job->identity_bytes, &job->ack);
     job_destroy(&job);
     return true;
