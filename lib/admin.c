@@ -13,6 +13,7 @@
 #define TICK_MS 1000
 #define CONNECTION_SECONDS 10u
 #define CONNECTIONS 64u
+#define METHODS "GET, HEAD"
 #define TURNS 16 /* of libmicrohttpd in one turn of the loop, at most */
 
 struct admin {
@@ -33,6 +34,8 @@ send_text(struct MHD_Connection *connection, unsigned status, const char *type,
         MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, METHODS);
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -75,7 +78,7 @@ answer(void *arg, struct MHD_Connection *connection, const char *url, const char
     }
     if (strcmp(method, "GET") && strcmp(method, "HEAD"))
         return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain",
-                         "method not allowed; allowed: GET, HEAD\n");
+                         "method not allowed; allowed: " METHODS "\n");
     if (!strcmp(url, "/healthz"))
         return send_text(connection, MHD_HTTP_OK, "text/plain", "ok\n");
     if (!strcmp(url, "/readyz"))

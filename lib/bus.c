@@ -2,6 +2,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "bus.h"
 #include "mem.h"
@@ -72,17 +75,45 @@ bus_endpoints_valid(const char *endpoints)
     return count && !*endpoint;
 }
 
+/* Whether somebody listens on an ipc endpoint. ZeroMQ would take the path away from them. */
+static bool
+is_taken(const char *endpoint)
+{
+    struct sockaddr_un place = {.sun_family = AF_UNIX};
+    const char *path = endpoint + strlen("ipc://");
+    if (strncmp(endpoint, "ipc://", 6) || strlen(path) >= sizeof place.sun_path)
+        return false;
+    strcpy(place.sun_path, path);
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return false;
+    bool taken = !connect(probe, (struct sockaddr *)&place, sizeof place);
+    close(probe);
+    return taken;
+}
+
+static int
+attach(void *handle, const char *endpoint, bool bind)
+{
+    if (!bind)
+        return zmq_connect(handle, endpoint);
+    if (is_taken(endpoint)) {
+        errno = EADDRINUSE;
+        return -1;
+    }
+    return zmq_bind(handle, endpoint);
+}
+
 static int
 attach_all(zsock_t *socket, const char *endpoints, bool bind, char *error, size_t error_bytes)
 {
     char endpoint[ENDPOINT_BYTES];
     void *handle = zsock_resolve(socket);
     while (next_endpoint(&endpoints, endpoint)) {
-        int result = bind ? zmq_bind(handle, endpoint) : zmq_connect(handle, endpoint);
-        if (!result)
+        if (!attach(handle, endpoint, bind))
             continue;
         snprintf(error, error_bytes, "cannot %s %s: %s", bind ? "bind" : "connect", endpoint,
-                 zmq_strerror(zmq_errno()));
+                 zmq_strerror(errno));
         return -1;
     }
     if (!*endpoint)

@@ -29,10 +29,10 @@ clock_mono_ms(void)
 void
 clock_text(int64_t wall_ms, char text[CLOCK_TEXT_BYTES])
 {
-    int64_t fraction_ms = wall_ms % 1000;
+    int64_t seconds_rounded = wall_ms / 1000, fraction_ms = wall_ms % 1000;
+    time_t seconds = (time_t)(seconds_rounded - (fraction_ms < 0));
     if (fraction_ms < 0)
         fraction_ms += 1000;
-    time_t seconds = (time_t)((wall_ms - fraction_ms) / 1000);
     struct tm utc;
     if (!gmtime_r(&seconds, &utc)) {
         snprintf(text, CLOCK_TEXT_BYTES, "?");

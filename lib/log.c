@@ -1,4 +1,5 @@
 /* Log lines as text (logfmt) or JSON. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +8,9 @@
 
 #include "clock.h"
 #include "log.h"
+#include "mem.h"
 
-#define LINE_BYTES 4096
+#define LINE_BYTES 4096 /* of a text line; what is longer is cut */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -31,11 +33,31 @@ write_line(const char *line, size_t length)
 {
     while (length) {
         ssize_t written = write(STDERR_FILENO, line, length);
+        if (written < 0 && errno == EINTR)
+            continue;
         if (written <= 0)
             return; /* nobody left to tell */
         line += written;
         length -= (size_t)written;
     }
+}
+
+/* A field's value. Text that is no UTF-8 is shown byte by byte, as if each was a character. */
+static json_t *
+make_value(const struct log_field *field)
+{
+    json_t *value = field->text ? json_string(field->text) : json_integer(field->number);
+    if (value)
+        return value;
+    char *wide = mem_alloc(2 * strlen(field->text) + 1), *end = wide;
+    for (const unsigned char *c = (const unsigned char *)field->text; *c; c++) {
+        if (*c >= 0x80)
+            *end++ = (char)(0xc0 | *c >> 6);
+        *end++ = (char)(*c >= 0x80 ? 0x80 | (*c & 0x3f) : *c);
+    }
+    value = json_string(wide);
+    free(wide);
+    return value;
 }
 
 static void
@@ -44,13 +66,13 @@ write_json(enum log_level level, const char *time, const char *id, const char *t
 {
     json_t *line = json_pack("{ss ss ss ss ss}", "time", time, "level", level_names[level],
                              "service", output.service, "id", id, "text", text);
-    for (const struct log_field *field = fields; line && field->key; field++) {
-        json_t *value = field->text ? json_string(field->text) : json_integer(field->number);
-        json_object_set_new(line, field->key, value ? value : json_string("(not UTF-8)"));
-    }
-    char *dumped = line ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (dumped)
-        dprintf(STDERR_FILENO, "%s\n", dumped);
+    for (const struct log_field *field = fields; field->key; field++)
+        json_object_set_new(line, field->key, make_value(field));
+    size_t length = json_dumpb(line, NULL, 0, JSON_COMPACT);
+    char *dumped = mem_alloc(length + 1);
+    json_dumpb(line, dumped, length, JSON_COMPACT);
+    dumped[length] = '\n';
+    write_line(dumped, length + 1);
     free(dumped);
     json_decref(line);
 }
@@ -59,7 +81,7 @@ static bool
 is_plain(const char *value)
 {
     const char *c = value;
-    while ((unsigned char)*c > ' ' && *c != 0x7f && !strchr("\"=\\", *c))
+    while (*c > ' ' && *c < 0x7f && !strchr("\"=\\", *c))
         c++;
     return *value && !*c;
 }
@@ -76,7 +98,7 @@ append_value(FILE *line, const char *value)
     for (const char *c = value; *c; c++) {
         if (*c == '"' || *c == '\\')
             fprintf(line, "\\%c", *c);
-        else if ((unsigned char)*c < ' ' || *c == 0x7f)
+        else if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
             fprintf(line, "\\x%02x", (unsigned char)*c);
         else
             fputc(*c, line);
@@ -88,8 +110,9 @@ static void
 write_text(enum log_level level, const char *time, const char *id, const char *text,
            const struct log_field *fields)
 {
-    char buffer[LINE_BYTES];
-    FILE *line = fmemopen(buffer, sizeof buffer - 1, "w");
+    char *buffer = NULL;
+    size_t length = 0;
+    FILE *line = open_memstream(&buffer, &length);
     if (!line)
         return;
     fprintf(line, "%s %-5s %s %s: %s", time, level_names[level], output.service, id, text);
@@ -100,14 +123,12 @@ write_text(enum log_level level, const char *time, const char *id, const char *t
         else
             fprintf(line, "%lld", (long long)field->number);
     }
-    fflush(line);
-    long length = ftell(line);
     fclose(line);
-    size_t used = length < 0 ? 0 : (size_t)length;
-    if (used > sizeof buffer - 1)
-        used = sizeof buffer - 1;
-    buffer[used] = '\n';
-    write_line(buffer, used + 1);
+    if (length > LINE_BYTES - 1)
+        length = LINE_BYTES - 1;
+    buffer[length] = '\n';
+    write_line(buffer, length + 1);
+    free(buffer);
 }
 
 void

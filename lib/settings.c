@@ -1,6 +1,5 @@
 /* Table → parsed settings. In: environment and argv; out: a filled struct or one clear line. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,18 +8,16 @@
 #include "log.h"
 #include "mem.h"
 #include "settings.h"
+#include "settings_flags.h"
 #include "settings_print.h"
 
-#define ERROR_BYTES 512
 #define SECRET_BYTES 4096
-
-enum { FLAG_HELP = 1, FLAG_VERSION, FLAG_CHECK, FLAG_MARKDOWN, FLAG_SETTING };
 
 struct reader {
     const struct settings_program *program;
-    char *settings;    /* the caller's struct */
-    const char **flag; /* per setting: its value on the command line, or NULL */
-    char error[ERROR_BYTES];
+    char *settings; /* the caller's struct */
+    struct settings_flags flags;
+    char error[SETTINGS_ERROR_BYTES];
 };
 
 static int
@@ -52,8 +49,12 @@ take_text(struct reader *reader, const struct setting *setting, const char *valu
     if ((int64_t)length < setting->min || (setting->max && (int64_t)length > setting->max)) {
         char problem[64], allowed[64];
         snprintf(problem, sizeof problem, "is %zu characters long", length);
-        snprintf(allowed, sizeof allowed, "%lld to %lld characters", (long long)setting->min,
-                 (long long)setting->max);
+        if (setting->max)
+            snprintf(allowed, sizeof allowed, "%lld to %lld characters",
+                     (long long)setting->min, (long long)setting->max);
+        else
+            snprintf(allowed, sizeof allowed, "at least %lld characters",
+                     (long long)setting->min);
         return fail(reader, setting->name, problem, allowed);
     }
     set_text(reader, setting, value);
@@ -66,8 +67,9 @@ take_number(struct reader *reader, const struct setting *setting, const char *va
     char *end, problem[96], allowed[96];
     errno = 0;
     long long number = strtoll(value, &end, 10);
-    bool whole = *value && !*end && !errno && *value != ' ';
-    if (whole && number >= setting->min && number <= setting->max) {
+    bool begins = *value == '-' || (*value >= '0' && *value <= '9');
+    bool whole = begins && end != value && !*end;
+    if (whole && !errno && number >= setting->min && number <= setting->max) {
         *(int64_t *)find_member(reader, setting) = number;
         return 0;
     }
@@ -122,6 +124,7 @@ take_value(struct reader *reader, const struct setting *setting, const char *val
     case SETTING_CHOICE:
         return take_choice(reader, setting, value);
     case SETTING_TEXT:
+    case SETTING_LIST:
     case SETTING_SECRET:
         break;
     }
@@ -135,9 +138,9 @@ take_secret_file(struct reader *reader, const struct setting *setting, const cha
     char line[SECRET_BYTES];
     FILE *file = fopen(path, "re");
     if (!file || !fgets(line, sizeof line, file)) {
-        char problem[ERROR_BYTES / 2];
+        char problem[SETTINGS_ERROR_BYTES / 2];
         snprintf(problem, sizeof problem, "cannot read its file '%.100s' (%s)", path,
-                 file ? "empty" : strerror(errno));
+                 file && !ferror(file) ? "empty" : strerror(errno));
         if (file)
             fclose(file);
         return fail(reader, setting->name, problem, "a readable file with the value in it");
@@ -165,76 +168,25 @@ static int
 read_one(struct reader *reader, size_t index)
 {
     const struct setting *setting = &reader->program->table[index];
-    const char *value = reader->flag[index];
+    const char *flag = reader->flags.values[index];
     if (setting->type == SETTING_SECRET)
-        return take_secret(reader, setting, value);
-    if (!value)
-        value = getenv(setting->name);
-    if (!value || !*value)
-        value = setting->fallback;
+        return take_secret(reader, setting, flag);
+    const char *variable = getenv(setting->name);
+    const char *value = flag ? flag : variable && *variable ? variable : setting->fallback;
     return value ? take_value(reader, setting, value) : 0;
 }
 
-/* Builds getopt's table: the setting flags in the table's order, then the general ones. */
-static struct option *
-build_options(const struct settings_program *program)
+/* Shows what was asked for. False: nothing but the settings. */
+static bool
+show(const struct settings_program *program, enum settings_action action)
 {
-    static const struct option general[] = {{"help", no_argument, NULL, FLAG_HELP},
-                                            {"version", no_argument, NULL, FLAG_VERSION},
-                                            {"check", no_argument, NULL, FLAG_CHECK},
-                                            {"help-markdown", no_argument, NULL, FLAG_MARKDOWN},
-                                            {NULL, 0, NULL, 0}};
-    struct option *options =
-        mem_alloc((program->count + sizeof general / sizeof *general) * sizeof *options);
-    for (size_t i = 0; i < program->count; i++) {
-        char flag[SETTINGS_FLAG_BYTES];
-        settings_flag(&program->table[i], flag);
-        options[i] =
-            (struct option){mem_text(flag), required_argument, NULL, FLAG_SETTING + (int)i};
-    }
-    memcpy(options + program->count, general, sizeof general);
-    return options;
-}
-
-static void
-drop_options(const struct settings_program *program, struct option *options)
-{
-    for (size_t i = 0; i < program->count; i++)
-        free((char *)options[i].name);
-    free(options);
-}
-
-/* Returns SETTINGS_RUN, or an exit status when the flags already say how to end. */
-static int
-read_flags(struct reader *reader, int argc, char **argv, bool *check_only)
-{
-    struct option *options = build_options(reader->program);
-    int status = SETTINGS_RUN, flag;
-    opterr = 0;
-    optind = 1;
-    while (status == SETTINGS_RUN &&
-           (flag = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (flag >= FLAG_SETTING)
-            reader->flag[flag - FLAG_SETTING] = optarg;
-        else if (flag == FLAG_CHECK)
-            *check_only = true;
-        else if (flag == FLAG_HELP || flag == FLAG_VERSION || flag == FLAG_MARKDOWN)
-            status = 0;
-        else
-            status = EXIT_USAGE;
-        if (flag == FLAG_HELP)
-            settings_print_help(reader->program);
-        else if (flag == FLAG_MARKDOWN)
-            settings_print_markdown(reader->program);
-        else if (flag == FLAG_VERSION)
-            printf("%s %s\n", reader->program->name, HEADCOUNT_VERSION);
-        else if (status == EXIT_USAGE)
-            fprintf(stderr, "%s: %s: %s; allowed: the flags that --help lists\n",
-                    reader->program->name, argv[optind - 1],
-                    flag == ':' ? "needs a value" : "unknown or ambiguous flag");
-    }
-    drop_options(reader->program, options);
-    return status;
+    if (action == SETTINGS_HELP)
+        settings_print_help(program);
+    else if (action == SETTINGS_MARKDOWN)
+        settings_print_markdown(program);
+    else if (action == SETTINGS_VERSION)
+        printf("%s %s\n", program->name, HEADCOUNT_VERSION);
+    return action > SETTINGS_CHECK;
 }
 
 static int
@@ -250,30 +202,33 @@ read_all(struct reader *reader)
     return program->check(reader->settings, reader->error, sizeof reader->error);
 }
 
+/* Returns SETTINGS_RUN or the exit status to end with. */
+static int
+read_settings(struct reader *reader, int argc, char **argv)
+{
+    if (settings_flags_read(reader->program, argc, argv, &reader->flags, reader->error))
+        return EXIT_USAGE;
+    if (show(reader->program, reader->flags.action))
+        return 0;
+    if (read_all(reader))
+        return EXIT_CONFIGURATION;
+    if (reader->flags.action != SETTINGS_CHECK)
+        return SETTINGS_RUN;
+    printf("%s: settings are valid\n", reader->program->name);
+    return 0;
+}
+
 int
 settings_read(const struct settings_program *program, int argc, char **argv, void *settings,
               int *first_operand)
 {
     struct reader reader = {.program = program, .settings = settings};
-    reader.flag = mem_alloc(program->count * sizeof *reader.flag);
-    bool check_only = false;
-    int status = read_flags(&reader, argc, argv, &check_only);
-    if (status == SETTINGS_RUN && !program->operands && optind < argc) {
-        fprintf(stderr, "%s: %s: unexpected operand; allowed: flags only, see --help\n",
-                program->name, argv[optind]);
-        status = EXIT_USAGE;
-    }
-    if (status == SETTINGS_RUN && read_all(&reader)) {
+    int status = read_settings(&reader, argc, argv);
+    if (*reader.error)
         fprintf(stderr, "%s: %s\n", program->name, reader.error);
-        status = EXIT_CONFIGURATION;
-    }
-    if (status == SETTINGS_RUN && check_only) {
-        printf("%s: settings are valid\n", program->name);
-        status = 0;
-    }
     if (first_operand)
-        *first_operand = optind;
-    free(reader.flag);
+        *first_operand = reader.flags.first_operand;
+    settings_flags_free(program, &reader.flags);
     if (status != SETTINGS_RUN)
         settings_free(program, settings);
     return status;

@@ -3,7 +3,8 @@
  * any thread starts, into a struct of the caller's that is const from then on.
  *
  * A setting NAME_LIKE_THIS is read from that environment variable or from --name-like-this
- * VALUE (or =VALUE); the flag wins. Secrets are never taken from arguments: NAME holds the
+ * VALUE (or =VALUE; a switch may come without); the flag wins. An empty variable counts as not
+ * given, an empty flag does not. Secrets are never taken from arguments: NAME holds the
  * value or NAME_FILE (--name-file PATH) names a file whose first line is the value. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -22,6 +23,7 @@ enum setting_type {
     SETTING_NUMBER, /* int64_t: min and max are values */
     SETTING_SWITCH, /* bool: true or false */
     SETTING_CHOICE, /* char *: one of choices, "text|json" */
+    SETTING_LIST,   /* char *: like text; its flag may be repeated, the values joined by ',' */
     SETTING_SECRET  /* char *: like text, from the environment or a file only */
 };
 
@@ -50,7 +52,8 @@ struct settings_program {
 #define SETTINGS_RUN (-1)
 
 /* Fills *settings (zeroed by the caller). Returns SETTINGS_RUN with *first_operand an index
- * into argv, or the exit status to end with: 0 after --help, --version, --check or
+ * into argv (operands are moved behind the flags), or the exit status to end with: 0 after
+ * --help, --version, --check or
  * --help-markdown, EXIT_USAGE or EXIT_CONFIGURATION after one line on stderr. */
 int settings_read(const struct settings_program *program, int argc, char **argv, void *settings,
                   int *first_operand);

@@ -35,7 +35,8 @@ describe_range(const struct setting *setting, char range[RANGE_BYTES])
                  (long long)setting->min, (long long)setting->max, setting->name);
         return;
     case SETTING_TEXT:
-        snprintf(range, RANGE_BYTES, "text");
+    case SETTING_LIST:
+        snprintf(range, RANGE_BYTES, setting->type == SETTING_LIST ? "list" : "text");
         return;
     }
 }
