@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "chance.h"
 #include "mem.h"
 
 #include "store_request.h"
@@ -29,15 +29,12 @@ struct sample {
 
 static struct sample samples[VECTORS_MAX];
 static size_t sample_count;
-static uint64_t random_state;
+static struct chance chance;
 
 static uint64_t
 draw(uint64_t below)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % below;
+    return chance_below(&chance, below);
 }
 
 static void
@@ -137,10 +134,7 @@ static void
 test_mutations(void **state)
 {
     (void)state;
-    const char *given = getenv("SEED");
-    random_state = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("SEED=%llu\n", (unsigned long long)random_state);
-    random_state += 0x9e3779b97f4a7c15u;
+    chance.state = chance_seed("mutation");
     vectors_each(keep, NULL);
     struct encoder *encoder = encoder_new();
     struct stream *stream = mem_alloc(sizeof *stream);

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "chance.h"
 #include "mem.h"
 
 #include "stream.h"
@@ -53,15 +53,12 @@ struct world {
     uint64_t checked; /* shards found whole and compared */
 };
 
-static uint64_t random_state;
+static struct chance chance;
 
 static int
 draw(int below)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (int)(random_state % (uint64_t)below);
+    return (int)chance_below(&chance, (uint64_t)below);
 }
 
 static bool
@@ -298,10 +295,7 @@ static void
 test_convergence(void **state)
 {
     (void)state;
-    const char *given = getenv("SEED");
-    random_state = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("SEED=%llu\n", (unsigned long long)random_state);
-    random_state += 0x9e3779b97f4a7c15u;
+    chance.state = chance_seed("stream_simulation");
     static const int losses[] = {0, 1000, 100, 30, 10, 3};
     for (int run = 0; run < RUNS; run++)
         simulate(run % 4 < 2 ? MESSAGE_EVENT : MESSAGE_COUNT,
