@@ -169,8 +169,10 @@ static int
 sqlite_ping(void *handle, struct storage_error *error)
 {
     struct sqlite *sqlite = handle;
-    int result = sqlite3_table_column_metadata(sqlite->db, NULL, "vieweranalytics", NULL, NULL,
-                                               NULL, NULL, NULL, NULL);
+    sqlite3_stmt *probe; /* prepared anew: only that looks at the schema again */
+    int result =
+        sqlite3_prepare_v2(sqlite->db, "SELECT 1 FROM vieweranalytics", -1, &probe, NULL);
+    sqlite3_finalize(probe);
     if (result == SQLITE_ERROR)
         return backend_fail(error, STORAGE_MISSING, "SQLite: the tables do not exist yet");
     return result == SQLITE_OK ? 0 : fail(sqlite, error);

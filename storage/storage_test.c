@@ -280,6 +280,29 @@ test_reading_before_anything_exists(void **state)
     assert_non_null(strstr(error.text, "/tmp/headcount-nowhere/none.db"));
 }
 
+/* A reader that came first sees the tables once the writer has made them. */
+static void
+test_tables_may_come_later(void **state)
+{
+    struct fixture *fixture = *state;
+    struct storage_options options = fixture->options;
+    char path[128];
+    struct storage *writer, *reader;
+    struct storage_error error;
+    snprintf(path, sizeof path, "%s/later.db", fixture->folder);
+    options.sqlite_path = path;
+    assert_int_equal(storage_open(&options, &writer, &error), 0);
+    options.read_only = true;
+    assert_int_equal(storage_open(&options, &reader, &error), 0);
+    assert_int_equal(storage_ping(reader, &error), -1);
+    assert_int_equal(error.failure, STORAGE_MISSING);
+    assert_int_equal(storage_prepare(writer, 90 * 86400, &error), 0);
+    assert_int_equal(storage_ping(reader, &error), 0);
+    storage_close(&reader);
+    storage_close(&writer);
+    unlink(path);
+}
+
 static void
 test_file_is_private_and_shared(void **state)
 {
@@ -335,6 +358,7 @@ main(void)
         CONTRACT(set_up_sqlite),
         cmocka_unit_test_setup_teardown(test_file_is_private_and_shared, set_up_sqlite,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_tables_may_come_later, set_up_sqlite, tear_down),
         cmocka_unit_test(test_reading_before_anything_exists),
         cmocka_unit_test(test_a_password_never_shows),
     };
