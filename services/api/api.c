@@ -5,8 +5,9 @@
  * database; they reach the loop through mailboxes.
  *
  * Stop: not ready and no new connections ──▶ requests under way end, for DRAIN_SECONDS at most
- * ──▶ the HTTP threads end (a worker waits for them, for they may wait for the loop) ──▶ the
- * bus, the operator's port and the handles close ──▶ exit 0.
+ * (then those that wait for the store are given up) ──▶ the HTTP threads end (a worker waits
+ * for them, for they may wait for the loop) ──▶ the bus, the operator's port and the handles
+ * close ──▶ exit 0.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include "log.h"
 
 #define DRAIN_TICK_MS 20
+#define GIVE_UP_MS 500 /* for the answers to what is given up after DRAIN_SECONDS */
 
 struct api {
     struct api_settings settings;
@@ -67,8 +69,11 @@ static void
 on_drain_tick(uv_timer_t *timer)
 {
     struct api *api = timer->data;
-    if (metrics_get(api->context.metrics, METRIC_IN_FLIGHT) > 0 &&
-        clock_mono_ms() < api->drain_until_ms)
+    int64_t late_ms = clock_mono_ms() - api->drain_until_ms;
+    bool in_flight = metrics_get(api->context.metrics, METRIC_IN_FLIGHT) > 0;
+    if (late_ms >= 0)
+        store_client_close(api->context.store);
+    if (in_flight && (late_ms < GIVE_UP_MS || !store_client_idle(api->context.store)))
         return;
     uv_timer_stop(timer);
     uv_queue_work(&api->loop, &api->stop, stop_server, on_server_stopped);

@@ -253,6 +253,8 @@ void
 http_server_quiesce(struct http_server *server)
 {
     server->listen_fd = MHD_quiesce_daemon(server->daemon);
+    if (server->listen_fd >= 0)
+        shutdown(server->listen_fd, SHUT_RDWR); /* refused from now on, and not left to wait */
 }
 
 void

@@ -8,7 +8,8 @@ json_body_read(const char *body, size_t bytes, enum api_error bad_number, json_t
                char reason[BODY_REASON_BYTES])
 {
     json_error_t error;
-    *object = json_loadb(body ? body : "", bytes, JSON_REJECT_DUPLICATES, &error);
+    *object =
+        json_loadb(body ? body : "", bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (json_is_object(*object))
         return API_ERROR_COUNT;
     if (*object) {

@@ -155,7 +155,8 @@ request_call_store(struct request *request, route_f *resume)
     request->resume = resume;
     request->call.done = on_call_done;
     MHD_suspend_connection(request->connection);
-    store_client_call(request->api->store, &request->call);
+    if (!store_client_call(request->api->store, &request->call))
+        MHD_resume_connection(request->connection); /* it goes on as one given up */
     return MHD_YES;
 }
 

@@ -1,6 +1,7 @@
 /* Calls ← mailbox; batch/ and setting/ → DEALER → ack/. Loop thread, but for
  * store_client_call(). A call is sent, sent again a few times while no acknowledgement comes,
  * and given up at its deadline. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +15,14 @@
 
 #define TICK_MS 50
 #define BUDGET 1000
-#define REPEATS 4 /* of a call within its time */
+#define REPEATS 4 /* of a call within its time, at least */
+#define REPEAT_MS 1000
 #define LOG_INTERVAL_MS 10000
 
 struct store_client {
     const char *key;
     int64_t timeout_ms;
+    int64_t repeat_ms; /* a call is sent again after so long */
     struct metrics *metrics;
     zsock_t *socket; /* NULL: no endpoints */
     struct bus_watch *watch;
@@ -28,6 +31,8 @@ struct store_client {
     uv_timer_t timer;           /* runs while calls wait */
     struct store_call *waiting; /* a list, newest first */
     uint64_t last_id;
+    atomic_bool closed;       /* no call is taken any more */
+    atomic_int calls;         /* taken over and not done */
     struct log_limit trouble; /* of lines about calls that failed */
 };
 
@@ -42,10 +47,20 @@ send_call(struct store_client *client, struct store_call *call)
                                     .enabled = call->enabled};
     strcpy(request.auction, call->auction);
     struct encoded message = store_request_encode(client->encoder, &request);
-    if (client->socket) /* at the mark, or with no store connected, the next repeat tries */
-        bus_send(client->socket, message.topic, message.topic_bytes, message.body,
-                 message.body_bytes);
-    call->repeat_ms = clock_mono_ms() + client->timeout_ms / REPEATS;
+    int64_t now_ms = clock_mono_ms();
+    bool sent = client->socket && bus_send(client->socket, message.topic, message.topic_bytes,
+                                           message.body, message.body_bytes);
+    if (sent && call->sent)
+        metrics_add(client->metrics, METRIC_STORE_REPEATS, 1);
+    call->sent = call->sent || sent;
+    call->repeat_ms = sent ? now_ms + client->repeat_ms : now_ms; /* no store: next tick */
+}
+
+static void
+finish(struct store_client *client, struct store_call *call)
+{
+    call->done(call); /* the call may be gone now */
+    atomic_fetch_sub(&client->calls, 1);
 }
 
 static void
@@ -56,7 +71,7 @@ give_up(struct store_client *client, struct store_call *call)
     if (log_allowed(&client->trouble, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
         log_warn("store.silent", "no store acknowledged a request in time",
                  LOG_INT("waited_ms", client->timeout_ms), LOG_INT("held_back", held_back));
-    call->done(call);
+    finish(client, call);
 }
 
 static void
@@ -70,10 +85,8 @@ on_tick(uv_timer_t *timer)
             give_up(client, call);
             continue;
         }
-        if (now_ms >= call->repeat_ms) {
-            metrics_add(client->metrics, METRIC_STORE_REPEATS, 1);
+        if (now_ms >= call->repeat_ms)
             send_call(client, call);
-        }
         link = &call->next;
     }
     if (!client->waiting)
@@ -85,7 +98,12 @@ take_call(void *arg, void *letter)
 {
     struct store_client *client = arg;
     struct store_call *call = letter;
+    if (atomic_load(&client->closed)) {
+        finish(client, call);
+        return;
+    }
     call->id = ++client->last_id;
+    call->sent = false;
     call->deadline_ms = clock_mono_ms() + client->timeout_ms;
     call->next = client->waiting;
     client->waiting = call;
@@ -127,7 +145,7 @@ take_ack(struct store_client *client, struct ack *ack)
                   LOG_INT("held_back", held_back));
     call->answered = true;
     call->ack = *ack;
-    call->done(call);
+    finish(client, call);
 }
 
 static bool
@@ -182,6 +200,9 @@ store_client_new(uv_loop_t *loop, const struct store_client_options *options, ch
     struct store_client *client = mem_alloc(sizeof *client);
     client->key = options->key;
     client->timeout_ms = options->timeout_ms;
+    client->repeat_ms = options->timeout_ms / REPEATS;
+    if (client->repeat_ms > REPEAT_MS)
+        client->repeat_ms = REPEAT_MS;
     client->metrics = options->metrics;
     client->encoder = encoder_new();
     uv_timer_init(loop, &client->timer);
@@ -206,14 +227,27 @@ on_timer_closed(uv_handle_t *handle)
 }
 
 void
+store_client_close(struct store_client *client)
+{
+    atomic_store(&client->closed, true);
+    for (struct store_call *call; (call = client->waiting);) {
+        client->waiting = call->next;
+        finish(client, call);
+    }
+}
+
+bool
+store_client_idle(const struct store_client *client)
+{
+    return !atomic_load(&client->calls);
+}
+
+void
 store_client_destroy(struct store_client **client)
 {
     if (!*client)
         return;
-    for (struct store_call *call; (call = (*client)->waiting);) {
-        (*client)->waiting = call->next;
-        call->done(call);
-    }
+    store_client_close(*client);
     bus_watch_destroy(&(*client)->watch);
     zsock_destroy(&(*client)->socket);
     mailbox_destroy(&(*client)->mailbox);
@@ -221,9 +255,15 @@ store_client_destroy(struct store_client **client)
     *client = NULL;
 }
 
-void
+bool
 store_client_call(struct store_client *client, struct store_call *call)
 {
     call->answered = false;
+    atomic_fetch_add(&client->calls, 1); /* before the look: see store_client_idle() */
+    if (atomic_load(&client->closed)) {
+        atomic_fetch_sub(&client->calls, 1);
+        return false;
+    }
     mailbox_send(client->mailbox, call);
+    return true;
 }

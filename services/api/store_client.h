@@ -24,8 +24,14 @@ struct store_client *store_client_new(uv_loop_t *loop,
                                       const struct store_client_options *options, char *error,
                                       size_t error_bytes);
 
-/* Loop thread; nobody may call any more. Calls under way are given up. Handles close in the
- * loop's next turns. */
+/* Loop thread: gives up the calls under way and takes no more. May be repeated. */
+void store_client_close(struct store_client *client);
+
+/* Any thread: whether every call that was taken over has been done. */
+bool store_client_idle(const struct store_client *client);
+
+/* Loop thread; nobody may call any more. Closes first. Handles close in the loop's next turns.
+ */
 void store_client_destroy(struct store_client **client);
 
 struct store_call {
@@ -42,10 +48,11 @@ struct store_call {
     uint64_t id; /* the rest is the client's */
     int64_t deadline_ms;
     int64_t repeat_ms;
+    bool sent; /* at least once */
     struct store_call *next;
 };
 
-/* Any thread: takes the call over until done() is called. */
-void store_client_call(struct store_client *client, struct store_call *call);
+/* Any thread: takes the call over until done() is called. False: closed, nothing is taken. */
+bool store_client_call(struct store_client *client, struct store_call *call);
 
 #endif

@@ -1,0 +1,481 @@
+"""The api with stand-ins around it: what it refuses and how it says so, live counts from a sampler
+that loses messages and dies, stores that are silent, wrong or late."""
+
+import http.client
+import json
+import socket
+import time
+
+import pytest
+
+import harness
+from bus_peers import Sampler, Store
+
+SNAPSHOT = {
+    "timestamp": "2025-10-21T14:15:00Z",
+    "viewerCount": 475,
+    "avgViewers": 445,
+    "peakViewers": 475,
+    "minViewers": 420,
+    "sampleCount": 12,
+}
+POST = "/api/v1/auctions/123/analytics/snapshot"
+SETTINGS = "/api/v1/auctions/123/settings"
+ANALYTICS = "/api/v1/auctions/123/analytics/viewers"
+
+
+@pytest.fixture
+def alone(make_system):
+    """A system of one api, started by the test's own wish: alone.begin()."""
+    system = make_system(gateways=0, samplers=0, stores=0, start=False)
+    system.api.settings |= {
+        "SAMPLER_ENDPOINTS": system.endpoint("sampler"),
+        "STORE_ENDPOINTS": system.endpoint("store"),
+        "STORE_TIMEOUT_MS": 600,
+    }
+
+    def begin():
+        system.api.start()
+        harness.wait_until(lambda: system.api.admin("/healthz"), what="the api to serve")
+        harness.wait_until(lambda: system.api.log_lines("api.listening"), what="its port")
+
+    system.begin = begin
+    return system
+
+
+def refused(system, status, code, *request, **options):
+    """The request must fail just so, and be counted under its code. Returns the message."""
+    name = f'headcount_api_errors_total{{code="{code}"}}'
+    before = system.api.metric(name)
+    response = system.http(*request, **options)
+    answer = response.json()
+    assert (response.status, answer["error"]["code"]) == (status, code), answer
+    assert answer["success"] is False and set(answer) == {"success", "error"}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    assert system.api.metric(name) == before + 1
+    return answer["error"]["message"]
+
+
+def changed(**members):
+    return {**SNAPSHOT, **members}
+
+
+BAD_SNAPSHOTS = [
+    (422, "invalid_snapshot", changed(minViewers=446, viewerCount=450), "minViewers"),
+    (422, "invalid_snapshot", changed(peakViewers=444), "peakViewers"),
+    (422, "invalid_snapshot", changed(viewerCount=-1), "viewerCount"),
+    (422, "invalid_snapshot", changed(viewerCount=10**10), "viewerCount"),
+    (422, "invalid_snapshot", changed(viewerCount="475"), "viewerCount: is a string"),
+    (422, "invalid_snapshot", changed(viewerCount=474.5), "viewerCount: 474.5"),
+    (422, "invalid_snapshot", changed(sampleCount=0), "sampleCount"),
+    (422, "invalid_snapshot", changed(timestamp="21.10.2025"), "timestamp: '21.10.2025'"),
+    (422, "invalid_snapshot", changed(timestamp=1761056100000), "timestamp: is a number"),
+    (422, "invalid_snapshot", changed(timestamp="1999-12-31T23:59:59Z"), "timestamp"),
+    (422, "invalid_snapshot", changed(timestamp="9000-01-01T00:00:00Z"), "timestamp"),
+    (422, "invalid_snapshot", {}, "timestamp: is missing"),
+    (422, "invalid_snapshot", json.dumps(SNAPSHOT).replace("445", "1e999"), "out of range"),
+    (400, "invalid_json", json.dumps(SNAPSHOT).replace("445", "NaN"), "no JSON"),
+    (400, "invalid_json", json.dumps(SNAPSHOT).replace("445", "Infinity"), "no JSON"),
+    (400, "invalid_json", "viewerCount=475", "no JSON"),
+    (400, "invalid_json", "", "no JSON"),
+    (400, "invalid_json", [SNAPSHOT], "an array"),
+    (400, "invalid_json", b"\xff\xfe\x00", "no JSON"),
+    (413, "payload_too_large", " " * 65537, "65536 bytes"),
+]
+
+
+def test_bad_snapshots_are_refused_by_name(alone):
+    alone.begin()
+    for status, code, body, said in BAD_SNAPSHOTS:
+        message = refused(alone, status, code, "POST", POST, body, key="internal")
+        assert said in message, (message, said)
+    largest = json.dumps(SNAPSHOT).ljust(65536)
+    assert alone.http("POST", POST, largest, key="internal").status == 503, "64 KiB are allowed"
+
+
+BAD_ADDRESSES = [
+    (404, "not_found", "GET", "/api/v1/auctions/123/nothing"),
+    (404, "not_found", "GET", "/api/v2/auctions"),
+    (404, "not_found", "GET", "/assets/nothing.js"),
+    (404, "not_found", "GET", "/assets/..%2fembed.py"),
+    (405, "method_not_allowed", "DELETE", SETTINGS),
+    (405, "method_not_allowed", "POST", "/api/v1/auctions"),
+    (405, "method_not_allowed", "GET", POST),
+    (405, "method_not_allowed", "OPTIONS", POST),
+    (400, "invalid_auction_id", "GET", "/api/v1/auctions/a%20b/viewers"),
+    (400, "invalid_auction_id", "GET", "/api/v1/auctions/%2e%2e/viewers"),
+    (400, "invalid_auction_id", "GET", f"/api/v1/auctions/{'x' * 65}/viewers"),
+    (400, "invalid_auction_id", "GET", "/auctions/a.b/live"),
+    (400, "invalid_target", "GET", "/api/v1/auctions/%zz/viewers"),
+    (400, "invalid_target", "GET", "/api/v1/auctions/a%00b/viewers"),
+    (400, "invalid_target", "GET", "/api/v1/auctions?limit=1&limit=2"),
+    (400, "invalid_limit", "GET", "/api/v1/auctions?limit=0"),
+    (400, "invalid_limit", "GET", "/api/v1/auctions?limit=1001"),
+    (400, "invalid_cursor", "GET", "/api/v1/auctions?after=a%20b"),
+    (400, "invalid_range", "GET", ANALYTICS + "?timeRange=1y"),
+    (400, "invalid_range", "GET", ANALYTICS + "?timeRange=1h&from=2025-10-21T14:15:00Z"),
+    (400, "invalid_range", "GET", ANALYTICS + "?from=monday"),
+    (400, "invalid_range", "GET", ANALYTICS + "?from=2025-10-22T00:00:00Z&to=2025-10-21T00:00:00Z"),
+    (400, "invalid_limit", "GET", ANALYTICS + "?limit=x"),
+]
+
+
+def test_bad_addresses_are_refused_by_name(alone):
+    alone.begin()
+    for status, code, method, path in BAD_ADDRESSES:
+        refused(alone, status, code, method, path, key="admin")
+    response = alone.http("DELETE", SETTINGS)
+    assert response.headers["allow"] == "GET, HEAD, PATCH"
+
+
+BAD_SETTINGS = [
+    (400, "unknown_field", {"enableViewerAnalytics": True, "title": "x"}, "'title'"),
+    (422, "invalid_setting", {}, "is missing"),
+    (422, "invalid_setting", {"enableViewerAnalytics": "yes"}, "is a string"),
+    (422, "invalid_setting", {"enableViewerAnalytics": None}, "is null"),
+    (400, "invalid_json", "true", "a boolean"),
+]
+
+
+def test_bad_settings_are_refused_by_name(alone):
+    alone.begin()
+    for status, code, body, said in BAD_SETTINGS:
+        message = refused(alone, status, code, "PATCH", SETTINGS, body, key="admin")
+        assert said in message
+    headers = {"Content-Type": "text/plain"}
+    refused(alone, 415, "unsupported_media_type", "PATCH", SETTINGS, "{}", "admin", headers)
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    refused(alone, 422, "invalid_setting", "PATCH", SETTINGS, "{}", "admin", headers)
+
+
+def test_keys_open_only_what_they_are_for(alone):
+    alone.begin()
+    cases = [
+        ("POST", POST, SNAPSHOT, None),
+        ("POST", POST, SNAPSHOT, "admin"),
+        ("POST", POST, SNAPSHOT, "x" * 5000),
+        ("PATCH", SETTINGS, {"enableViewerAnalytics": True}, None),
+        ("PATCH", SETTINGS, {"enableViewerAnalytics": True}, "internal"),
+        ("GET", SETTINGS, None, "wrong-key-of-some-length"),
+        ("GET", ANALYTICS, None, None),
+        ("GET", ANALYTICS, None, "internal"),
+        ("GET", "/api/v1/auctions/a%20b/settings", None, None),  # before the id is looked at
+    ]
+    for method, path, body, key in cases:
+        refused(alone, 401, "unauthorized", method, path, body, key=key)
+        assert alone.http(method, path, body).headers["www-authenticate"].startswith("Bearer")
+    with Store(alone.endpoint("store")) as store:
+        for headers in (
+            {"Authorization": f"Bearer {alone.internal_key}"},
+            {"X-Internal-API-Key": alone.internal_key},
+        ):
+            assert alone.http("POST", POST, SNAPSHOT, headers=headers).status == 200
+        assert [request["key"] for request in store.requests] == [alone.internal_key] * 2
+
+
+def test_a_store_that_does_not_answer(alone):
+    alone.begin()
+    began = time.monotonic()
+    response = alone.http("POST", POST, SNAPSHOT, key="internal")
+    assert response.status == 503 and 0.5 < time.monotonic() - began < 5
+    assert response.json()["error"]["code"] == "store_unavailable"
+    assert int(response.headers["retry-after"]) >= 1
+    seen = []
+    with Store(alone.endpoint("store"), lambda request: seen.append(request["id"])) as store:
+        refused(alone, 503, "store_unavailable", "POST", POST, SNAPSHOT, key="internal")
+        assert len(seen) >= 2 and len(set(seen)) == 1, "repeated, with one id"
+        store.answer = lambda request: {"saved": 1} if seen.count(request["id"]) else seen.append(
+            request["id"]
+        )
+        assert alone.http("POST", POST, SNAPSHOT, key="internal").data()["outcome"] == "saved"
+    assert alone.api.metric("headcount_api_store_timeouts_total") == 2
+    assert alone.api.metric("headcount_api_store_repeats_total") >= 2
+    assert alone.api.log_lines("store.silent", "warn")
+
+
+@pytest.mark.parametrize(
+    "ack, status, said",
+    [
+        ({"saved": 1}, 200, "saved"),
+        ({"kept": 1}, 200, "kept"),
+        ({"ignored": 1}, 200, "ignored"),
+        ({"refused": 1, "refusals": [[0, "peakViewers: too many"]]}, 422, "peakViewers: too many"),
+        ({"code": "unavailable"}, 503, "try again"),
+        ({"code": "unauthorized"}, 500, "unauthorized"),
+        ({"code": "version"}, 500, "version"),
+    ],
+)
+def test_each_answer_of_the_store(alone, ack, status, said):
+    alone.begin()
+    with Store(alone.endpoint("store"), lambda request: ack) as store:
+        response = alone.http("POST", POST, SNAPSHOT, key="internal")
+        assert response.status == status and said in response.body.decode()
+        row = store.requests[0]["rows"][0]
+        assert row == {**SNAPSHOT, "auction": "123", "timestamp": 1761056100000}
+    if ack.get("code") == "unauthorized":
+        assert "INTERNAL_API_KEY" in alone.api.log_lines("store.refused", "error")[0].text
+
+
+def test_settings_go_through_the_store(alone):
+    alone.begin()
+    with Store(alone.endpoint("store"), lambda request: {}) as store:
+        for enabled in (True, False):
+            assert alone.set_tracking("lot-7", enabled) == {
+                "auction": "lot-7",
+                "enableViewerAnalytics": enabled,
+            }
+        assert [request["enabled"] for request in store.requests] == [True, False]
+        assert {request["auction"] for request in store.requests} == {"lot-7"}
+
+
+def test_requests_wait_for_a_slow_store_without_holding_others_up(alone):
+    alone.api.settings["STORE_TIMEOUT_MS"] = 20000
+    alone.begin()
+    held = []
+    with Store(alone.endpoint("store"), lambda request: held.append(request["id"])) as store:
+        connections = []
+        for _ in range(40):
+            connection = http.client.HTTPConnection("127.0.0.1", alone.api.port, timeout=30)
+            headers = {"x-internal-api-key": alone.internal_key}
+            connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
+            connections.append(connection)
+        harness.wait_until(lambda: len(set(held)) == 40, what="all requests at the store")
+        began = time.monotonic()
+        for _ in range(20):
+            assert alone.http("GET", "/healthz").status == 200
+        assert time.monotonic() - began < 2, "four threads, forty requests waiting"
+        store.answer = lambda request: {"saved": 1}
+        for connection in connections:
+            assert connection.getresponse().status == 200
+            connection.close()
+
+
+def viewers(system, auction="lot-1"):
+    data = system.live(auction)
+    return data["viewers"] if data["live"] else None
+
+
+def wait_viewers(system, count, auction="lot-1"):
+    harness.wait_until(
+        lambda: viewers(system, auction) == count,
+        what=f"{count} viewers of {auction}, not {viewers(system, auction)}",
+    )
+
+
+def test_live_counts_come_and_go_with_the_sampler(alone):
+    alone.begin()
+    assert alone.live("lot-1") == {"auction": "lot-1", "viewers": None, "live": False}
+    with Sampler(alone.endpoint("sampler"), state="warming") as sampler:
+        sampler.set("lot-1", 3)
+        harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 1)
+        assert viewers(alone) is None
+        sampler.state = "ready"
+        wait_viewers(alone, 3)
+        sampler.set("lot-1", 4)
+        wait_viewers(alone, 4)
+        assert viewers(alone, "never-heard-of") == 0
+        sampler.bye()
+        wait_viewers(alone, None)
+    with Sampler(alone.endpoint("sampler")) as sampler:  # restarted, with other figures
+        sampler.set("lot-2", 9)
+        wait_viewers(alone, 9, "lot-2")
+        assert viewers(alone) == 0
+        sampler.silent = True
+        wait_viewers(alone, None, "lot-2")
+        sampler.silent = False
+        wait_viewers(alone, 9, "lot-2")
+
+
+def test_a_lost_count_is_asked_for_again(alone):
+    alone.begin()
+    with Sampler(alone.endpoint("sampler")) as sampler:
+        sampler.set("lot-1", 3)
+        wait_viewers(alone, 3)
+        sampler.set("lot-1", 8, lost=True)  # shown by the next heartbeat's sequence only
+        wait_viewers(alone, 8)
+        assert any(len(prefix) == len(b"count/3f/") for prefix in sampler.subscriptions)
+
+
+def test_the_second_sampler_takes_over(alone):
+    second = alone.endpoint("sampler", 1)
+    alone.api.settings["SAMPLER_ENDPOINTS"] += "," + second
+    alone.begin()
+    with Sampler(alone.endpoint("sampler"), "a") as first, Sampler(second, "b") as other:
+        first.set("lot-1", 5)
+        other.set("lot-1", 6)
+        followed = harness.wait_until(lambda: viewers(alone))
+        gone, left = (first, 6) if followed == 5 else (other, 5)
+        gone.bye()
+        wait_viewers(alone, left)
+
+
+def test_hostile_bus_messages_are_dropped_and_counted(alone):
+    alone.begin()
+    with Sampler(alone.endpoint("sampler")) as sampler:
+        sampler.set("lot-1", 3)
+        wait_viewers(alone, 3)
+        topic = b"count/" + b"a" * 10
+        sampler.send_raw(topic, b"\x91\x01")
+        sampler.send_raw(b"count/00/", b"\xc1")
+        sampler.send_raw(b"count/00/", b"\x97\x02\xa1a\x01\x01\x01\x03\x00")  # version 2
+        sampler.send_raw(b"count/00/", b"\x97\x01\x05\x01\x01\x01\x03\x00")
+        sampler.send_raw(b"count/00/", b"\x97\x01\xa1a\x00\x01\x01\x03\x00")
+        sampler.send_raw(b"count/00/", b"\x90", b"a third frame")
+
+        def dropped(reason):
+            return alone.api.metric(f'headcount_api_bus_dropped_total{{reason="{reason}"}}')
+
+        expected = {"topic": 1, "format": 2, "version": 1, "type": 1, "range": 1}
+        harness.wait_until(
+            lambda: {reason: dropped(reason) for reason in expected} == expected,
+            what="each reason counted",
+        )
+        assert viewers(alone) == 3
+        assert alone.api.log_lines("bus.dropped", "warn")
+
+
+def test_pages_are_cached_and_fenced_in(alone):
+    alone.api.settings["VIEWER_SOCKET_URL"] = ""
+    alone.begin()
+    page = alone.http("GET", "/")
+    policy = page.headers["content-security-policy"]
+    assert page.status == 200 and page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "connect-src 'self' ws://127.0.0.1:8081 wss://127.0.0.1:8081;" in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    tag = page.headers["etag"]
+    again = alone.http("GET", "/", headers={"If-None-Match": f'"x", {tag}'})
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+    assert alone.http("GET", "/", headers={"If-None-Match": '"x"'}).status == 200
+    head = alone.http("HEAD", "/")
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", tag)
+    assert int(head.headers["content-length"]) == len(page.body)
+    script = alone.http("GET", "/assets/chart.min.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert b"Chart.js v" in script.body
+    assert alone.http("GET", "/openapi.json").json()["openapi"].startswith("3.")
+    for host in ("evil.example; script-src *", "a b", "x" * 300):
+        policy = alone.http("GET", "/", headers={"Host": host}).headers["content-security-policy"]
+        assert "connect-src 'self';" in policy and "evil" not in policy
+
+
+def test_the_socket_url_is_in_policy_and_config(alone):
+    alone.api.settings["VIEWER_SOCKET_URL"] = "wss://live.example.org/ws"
+    alone.begin()
+    policy = alone.http("GET", "/").headers["content-security-policy"]
+    assert "connect-src 'self' wss://live.example.org;" in policy
+    config = alone.http("GET", "/api/v1/config").data()
+    assert config["viewerSocketUrl"] == "wss://live.example.org/ws"
+    assert config["analyticsPublic"] is False
+
+
+def exchange(port, request, timeout=10):
+    """What comes back for these bytes until the other side closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+        connection.sendall(request)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+        return answer
+
+
+def test_hostile_bytes_do_no_harm(alone):
+    alone.api.settings["CONNECTION_TIMEOUT_SECONDS"] = 2
+    alone.begin()
+    port = alone.api.port
+    assert exchange(port, b"\x00\xff\xfe garbage\r\n\r\n").startswith((b"", b"HTTP/1.1 4"))
+    exchange(port, b"GET / HTTP/1.1\r\n")  # never ends: closed by the time-out
+    assert b" 431 " in exchange(
+        port, b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 60000 + b"\r\n\r\n"
+    )
+    key = alone.internal_key.encode()
+    huge = (
+        b"POST " + POST.encode() + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"x-internal-api-key: " + key + b"\r\nContent-Length: 99999999999\r\n\r\n"
+    )
+    assert b" 413 " in exchange(port, huge)
+    lying = huge.replace(b"99999999999", b"-5")
+    exchange(port, lying)
+    chunks = huge.replace(b"Content-Length: 99999999999", b"Transfer-Encoding: chunked")
+    answer = exchange(port, chunks + (b"8000\r\n" + b" " * 0x8000 + b"\r\n") * 3 + b"0\r\n\r\n")
+    assert b" 413 " in answer
+    assert alone.http("GET", "/healthz").status == 200
+
+
+def test_an_endless_body_is_cut_off(alone):
+    alone.begin()
+    with socket.create_connection(("127.0.0.1", alone.api.port), 20) as connection:
+        head = f"POST {POST} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode())
+        chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                connection.sendall(chunk)
+    assert alone.http("GET", "/healthz").status == 200
+
+
+def test_a_stop_lets_requests_end(alone):
+    alone.api.settings["STORE_TIMEOUT_MS"] = 10000
+    alone.begin()
+    held = []
+    with Store(alone.endpoint("store"), lambda request: held.append(request["id"])) as store:
+        connection = http.client.HTTPConnection("127.0.0.1", alone.api.port, timeout=30)
+        headers = {"x-internal-api-key": alone.internal_key}
+        connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
+        harness.wait_until(lambda: held, what="the request at the store")
+        alone.api.signal_term()
+        harness.wait_until(lambda: alone.api.log_lines("api.stopping"), what="the stop")
+        response = alone.api.admin("/readyz")
+        assert response.status == 503 and b"stopping" in response.body
+        with pytest.raises(OSError):
+            alone.http("GET", "/healthz")
+        store.answer = lambda request: {"saved": 1}
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert alone.api.wait_exit() == 0
+
+
+def test_a_stop_ends_even_what_nobody_answers(alone):
+    alone.api.settings |= {"STORE_TIMEOUT_MS": 60000, "DRAIN_SECONDS": 1}
+    alone.begin()
+    held = []
+    with Store(alone.endpoint("store"), lambda request: held.append(request["id"])):
+        connection = http.client.HTTPConnection("127.0.0.1", alone.api.port, timeout=30)
+        headers = {"x-internal-api-key": alone.internal_key}
+        connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
+        harness.wait_until(lambda: held, what="the request at the store")
+        assert alone.api.term(timeout=10) == 0
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "settings, status, said",
+    [
+        ({"INTERNAL_API_KEY": None}, 102, "INTERNAL_API_KEY"),
+        ({"ADMIN_API_KEY": "short"}, 102, "ADMIN_API_KEY"),
+        ({"PORT": 65536}, 102, "PORT"),
+        ({"API_THREADS": "many"}, 102, "API_THREADS"),
+        ({"STORE_ENDPOINTS": "nowhere"}, 102, "STORE_ENDPOINTS"),
+        ({"VIEWER_SOCKET_URL": "http://x/ws"}, 102, "VIEWER_SOCKET_URL"),
+        ({"LISTEN_ADDRESS": "localhost"}, 111, "LISTEN_ADDRESS"),
+        ({"MONGODB_URI": "mongodb:/nothing"}, 111, "MongoDB"),
+    ],
+)
+def test_wrong_settings_end_it_with_one_line(settings, status, said):
+    keys = {"INTERNAL_API_KEY": "an-internal-key", "ADMIN_API_KEY": "an-admin-key"}
+    free = {"PORT": 0, "ADMIN_PORT": 0}
+    ended = harness.run_program("api", settings={**keys, **free, **settings})
+    lines = [line for line in ended.stderr.splitlines() if "listening" not in line]
+    assert ended.returncode == status, ended.stderr
+    assert len(lines) == 1 and said.lower() in lines[0].lower()
+    assert "an-internal-key" not in ended.stderr
+
+
+def test_a_taken_port_ends_it_with_one_line(alone):
+    alone.begin()
+    settings = {**alone.api.settings, "ADMIN_PORT": 0}
+    ended = harness.run_program("api", settings=settings)
+    assert ended.returncode == 111
+    assert str(alone.api.port) in ended.stderr and "in use" in ended.stderr
