@@ -139,6 +139,8 @@ test_repeats_and_gaps(void **state)
     assert_int_equal(ledger.leaves[1], 3);
     assert_true(roster_troubled(roster));
     assert_int_equal(roster_gaps(roster), 1);
+    take(roster, make_event("a", 10, CHANGE_JOIN, 1, 4, 4, 0), 1000); /* comes late */
+    assert_int_equal(roster_count(roster, "lot-1"), 3);
     assert_int_equal(roster_renewal(roster, 1000), auction_shard("lot-1"));
     assert_int_equal(roster_renewal(roster, 1000), -1);
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 9, 0, 0), 1100);

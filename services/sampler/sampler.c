@@ -29,7 +29,7 @@
 #include "snapshot_send.h"
 #include "window.h"
 
-#define TICK_MS 100  /* at most, between two looks at the clock */
+#define TICKS 10     /* looks at the clock, at least, in what would count as a pause */
 #define DRAIN 1000   /* auctions whose window is closed in one turn of the loop */
 #define STOP_MS 3000 /* to get the last batches acknowledged */
 #define ERROR_BYTES 512
@@ -50,6 +50,7 @@ struct sampler {
     struct admin *admin;
     struct moment now; /* of the message or tick being handled */
     uint64_t closed;   /* windows whose snapshots went out */
+    int64_t tick_ms;   /* at most, between two looks at the clock */
     bool started;      /* warmed up */
     int64_t stop_ms;   /* stopping: when to wait no longer; else 0 */
 };
@@ -151,8 +152,8 @@ on_tick(uv_timer_t *timer)
     window_advance(sampler->window, sampler->now);
     show_metrics(sampler);
     int64_t wait_ms = window_wait_ms(sampler->window, sampler->now.wall_ms);
-    if (wait_ms > TICK_MS)
-        wait_ms = TICK_MS;
+    if (wait_ms > sampler->tick_ms)
+        wait_ms = sampler->tick_ms;
     if (drain_window(sampler))
         wait_ms = 0;
     uv_timer_start(timer, on_tick, (uint64_t)wait_ms, 0);
@@ -232,6 +233,7 @@ make_cores(struct sampler *sampler)
     sampler->metrics = metrics_new(sampler_metric_table, SAMPLER_METRICS);
     sampler->roster = roster_new(&roster, clock_mono_ms());
     sampler->window = window_new(&window);
+    sampler->tick_ms = window_slack_ms(sampler->window) / TICKS;
 }
 
 static int

@@ -31,7 +31,6 @@ struct snapshot_send {
     struct outbox *outbox;
     struct metrics *metrics;
     char *key;
-    uint64_t next_id;     /* of the next batch to be sent for the first time */
     int64_t dropped;      /* rows dropped for room that were logged */
     struct report report; /* of the window closed last */
     struct report next;   /* of the one whose snapshots come in */
@@ -79,10 +78,7 @@ send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
     if (!bus_send(send->socket, encoded.topic, encoded.topic_bytes, encoded.body,
                   encoded.body_bytes))
         return false;
-    bool first = batch->id >= send->next_id;
-    metrics_add(send->metrics, first ? METRIC_BATCHES : METRIC_REPEATS, 1);
-    if (first)
-        send->next_id = batch->id + 1;
+    metrics_add(send->metrics, batch->attempt == 1 ? METRIC_BATCHES : METRIC_REPEATS, 1);
     return true;
 }
 
@@ -245,7 +241,7 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
     send->outbox = outbox_new(&outbox);
     send->metrics = options->metrics;
     send->key = mem_text(options->key);
-    send->next_id = send->next.first_id = first_id;
+    send->next.first_id = first_id;
     send->watch = bus_watch_new(options->loop, socket, BUDGET, read_ack, send);
     uv_timer_init(options->loop, &send->timer);
     send->timer.data = send;

@@ -15,7 +15,8 @@
 
 #include "window.h"
 
-#define SLACK_MS 1000 /* at most; never more than one sample interval */
+#define SLACK_MIN_MS 250 /* a busy machine's hiccup */
+#define SLACK_MAX_MS 1000
 
 struct frame {
     uint64_t number;     /* of frames begun */
@@ -71,12 +72,6 @@ window_destroy(struct window **window)
     *window = NULL;
 }
 
-int64_t
-window_slack_ms(const struct window *window)
-{
-    return window->options.sample_ms < SLACK_MS ? window->options.sample_ms : SLACK_MS;
-}
-
 /* The first multiple of step after wall_ms. */
 static int64_t
 next_multiple(int64_t wall_ms, int64_t step_ms)
@@ -94,6 +89,12 @@ static int64_t
 most(int64_t a, int64_t b)
 {
     return a > b ? a : b;
+}
+
+int64_t
+window_slack_ms(const struct window *window)
+{
+    return most(SLACK_MIN_MS, least(window->options.sample_ms, SLACK_MAX_MS));
 }
 
 static int64_t

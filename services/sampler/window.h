@@ -42,6 +42,7 @@ struct window;
 struct window *window_new(const struct window_options *options);
 void window_destroy(struct window **window);
 
+/* One sample interval, but 250 to 1,000 ms. */
 int64_t window_slack_ms(const struct window *window);
 
 /* Observation begins: what changed until now is the baseline. Once. */

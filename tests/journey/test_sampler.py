@@ -1,0 +1,512 @@
+"""The real sampler between gateways, stores and readers that the test plays itself."""
+
+import pathlib
+import shutil
+import socket
+import tempfile
+import time
+
+import msgpack
+import pytest
+
+import headcount_wire as wire
+from sampler_peers import Peers, now_ms
+from harness import Service, release_port, run_program
+
+KEY = "a-key-of-the-tests"
+SAMPLE_MS, WINDOW_MS, BEAT_MS, TIMEOUT_MS, ACK_MS = 100, 1200, 200, 1000, 400
+
+
+@pytest.fixture
+def peers(request):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="hc-", dir="/tmp"))
+    peers = Peers(directory, BEAT_MS)
+    peers.samplers = []
+    yield peers
+    peers.close()
+    for sampler in peers.samplers:
+        sampler.signal_term()
+        sampler.wait_exit()
+        release_port(sampler.settings["ADMIN_PORT"])
+        faults = sampler.faults()
+        assert KEY not in sampler.log()
+        assert not faults, f"{faults}\n{sampler.log()}"
+    shutil.rmtree(directory)
+
+
+def settings(peers, gateways=1, **more):
+    return {
+        "NODE_ID": "sampler",
+        "GATEWAY_ENDPOINTS": ",".join(peers.endpoint(f"gw{i}") for i in range(gateways)),
+        "COUNT_BIND": peers.endpoint("sampler"),
+        "STORE_ENDPOINTS": peers.endpoint("store"),
+        "INTERNAL_API_KEY": KEY,
+        "SAMPLE_INTERVAL_MS": SAMPLE_MS,
+        "SNAPSHOT_INTERVAL_MS": WINDOW_MS,
+        "HEARTBEAT_INTERVAL_MS": BEAT_MS,
+        "NODE_TIMEOUT_MS": TIMEOUT_MS,
+        "ACK_TIMEOUT_MS": ACK_MS,
+        **more,
+    }
+
+
+def start(peers, gateways=1, wait=True, **more):
+    sampler = Service("sampler", "sampler", settings(peers, gateways, **more), peers.directory)
+    peers.samplers.append(sampler)
+    sampler.start()
+    if wait:
+        peers.until(sampler.ready, "the sampler to be ready")
+    return sampler
+
+
+def wait_count(peers, reader, auction, count, timeout=5):
+    peers.until(
+        lambda: reader.counts.get(auction) == count,
+        f"{auction} to show {count}",
+        timeout,
+    )
+
+
+def wait_rows(peers, store, auction, count, timeout=10):
+    peers.until(
+        lambda: len(store.of(auction)) >= count, f"{count} snapshots of {auction}", timeout
+    )
+    return store.of(auction)
+
+
+def wait_complete(peers, store, auction):
+    """A snapshot of a window that had a baseline and no disturbance."""
+    return peers.until(
+        lambda: [row for row in store.of(auction) if row["complete"]], "a complete snapshot"
+    )[0]
+
+
+def check_row(row):
+    assert row["timestamp"] % WINDOW_MS == 0
+    assert 1 <= row["sampleCount"] <= WINDOW_MS // SAMPLE_MS
+    assert row["exactPeak"] >= row["peakViewers"] >= row["avgViewers"] >= row["minViewers"]
+    assert row["minViewers"] >= row["exactMin"] >= 0
+    assert row["exactPeak"] >= row["exactAvg"] >= row["exactMin"]
+    assert row["peakViewers"] >= row["viewerCount"] >= row["minViewers"]
+    assert 0 <= row["coverageMs"] <= WINDOW_MS
+    assert not row["complete"] or row["coverageMs"] == WINDOW_MS
+
+
+def test_counts_over_two_gateways(peers):
+    gateways = [peers.gateway("gw0"), peers.gateway("gw1")]
+    peers.store()
+    start(peers, gateways=2)
+    reader = peers.reader()
+    gateways[0].join("lot-1", 3)
+    wait_count(peers, reader, "lot-1", 3)
+    gateways[1].join("lot-1", 4)
+    gateways[1].join("lot-2")
+    wait_count(peers, reader, "lot-1", 7)
+    wait_count(peers, reader, "lot-2", 1)
+    gateways[0].leave("lot-1", 2)
+    wait_count(peers, reader, "lot-1", 5)
+    gateways[0].leave("lot-1")
+    gateways[1].leave("lot-1", 4)
+    wait_count(peers, reader, "lot-1", 0)
+    assert reader.counts["lot-2"] == 1
+
+
+def test_counts_are_paced_and_repeated(peers):
+    gateway = peers.gateway("gw0")
+    peers.store()
+    start(peers, COUNT_INTERVAL_MS=100)
+    reader = peers.reader(b"count/")
+    peers.during(0.5)
+    for _ in range(300):
+        gateway.join("storm")
+        peers.pump()
+        time.sleep(0.001)
+    wait_count(peers, reader, "storm", 300)
+    changes = reader.of("count", auction="storm", change="change")
+    assert len(changes) <= 10
+    sequences = [change["sequence"] for change in changes]
+    assert sequences == list(range(1, len(changes) + 1))
+    times = [change["time"] for change in changes]
+    assert all(later - time >= 95 for time, later in zip(times, times[1:]))
+    peers.until(
+        lambda: len(reader.of("count", auction="storm", change="change")) > len(changes),
+        "the repeat",
+        6,
+    )
+    assert reader.messages[-1]["count"] == 300
+
+
+def test_silence_bye_and_restart(peers):
+    silent, leaver, phoenix = (peers.gateway(f"gw{i}") for i in range(3))
+    peers.store()
+    sampler = start(peers, gateways=3)
+    reader = peers.reader()
+    for gateway in (silent, leaver, phoenix):
+        gateway.join("lot-1", 2)
+    wait_count(peers, reader, "lot-1", 6)
+    leaver.bye()
+    wait_count(peers, reader, "lot-1", 4, timeout=0.8)
+    began = time.monotonic()
+    silent.silent = True
+    wait_count(peers, reader, "lot-1", 2)
+    assert time.monotonic() - began > TIMEOUT_MS / 1000 - 0.3
+    assert sampler.metric("headcount_sampler_gateways_lost_total") == 1
+    phoenix.start()
+    phoenix.join("lot-1")
+    wait_count(peers, reader, "lot-1", 1)
+    silent.silent = False  # it had been cut off: its viewers never left
+    wait_count(peers, reader, "lot-1", 3)
+
+
+def test_late_sampler_gets_the_state(peers):
+    gateways = [peers.gateway("gw0"), peers.gateway("gw1")]
+    store = peers.store()
+    for number in range(300):
+        gateways[0].join(f"lot-{number}", 2)
+        gateways[1].join(f"lot-{number}")
+    sampler = start(peers, gateways=2, wait=False)
+    reader = peers.reader()
+    peers.until(lambda: sampler.admin("/readyz") is not None, "its health port")
+    assert sampler.admin("/readyz").status == 503
+    assert b"warming up" in sampler.admin("/readyz").body
+    assert sampler.admin("/healthz").status == 200
+    peers.until(sampler.ready, "the sampler to be ready")
+    assert [beat["state"] for beat in reader.of("heartbeat")][0] == "warming"
+    peers.until(lambda: len(reader.counts) == 300, "all counts")
+    assert set(reader.counts.values()) == {3}
+    row = wait_rows(peers, store, "lot-7", 1)[0]
+    check_row(row)
+    assert (row["minViewers"], row["exactMin"], row["joins"]) == (3, 3, 0)  # the baseline
+    assert not row["complete"] and row["coverageMs"] < WINDOW_MS
+    assert wait_complete(peers, store, "lot-7")["sampleCount"] == WINDOW_MS // SAMPLE_MS
+
+
+def test_nobody_is_there(peers):
+    peers.store()
+    sampler = start(peers, wait=False)
+    peers.until(sampler.ready, "the sampler to be ready without a gateway", 5)
+
+
+def test_lost_events_are_healed(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    sampler = start(peers)
+    reader = peers.reader()
+    gateway.join("lot-1", 5)
+    gateway.join("lot-2", 5)
+    wait_count(peers, reader, "lot-1", 5)
+    wait_complete(peers, store, "lot-1")
+    gateway.subscriptions.clear()
+    gateway.leave("lot-1", 3, lost=True)  # only the heartbeat tells
+    wait_count(peers, reader, "lot-1", 2, timeout=3)
+    assert wire.topic_shard("event", wire.shard("lot-1")) in gateway.subscriptions
+    gateway.join("lot-2", 2, lost=True)
+    gateway.join("lot-2", 2)  # the pair tells at once
+    wait_count(peers, reader, "lot-2", 9, timeout=1)
+    peers.until(
+        lambda: wire.topic_shard("event", wire.shard("lot-2")) in gateway.subscriptions,
+        "the renewal",
+    )
+    assert sampler.metric("headcount_sampler_gaps_total") == 2
+    assert sampler.metric("headcount_sampler_renewals_total") >= 2
+    rows = wait_rows(peers, store, "lot-2", len(store.of("lot-2")) + 2)
+    assert sum(row["joins"] for row in rows) == 9
+    assert sum(row["leaves"] for row in store.of("lot-1")) == 3
+    assert [row for row in rows if not row["complete"]]
+
+
+def test_snapshots(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    sampler = start(peers)
+    reader = peers.reader(b"snapshot/")
+    gateway.join("busy", 3)
+    gateway.join("gone")
+    gateway.leave("gone")
+    row = wait_complete(peers, store, "busy")
+    if row["minViewers"] == 0:  # they came in the midst of it
+        row = wait_rows(peers, store, "busy", 2)[1]
+    check_row(row)
+    assert row["sampleCount"] == 12 and row["coverageMs"] == WINDOW_MS
+    assert (row["viewerCount"], row["avgViewers"], row["peakViewers"]) == (3, 3.0, 3)
+    gateway.leave("busy", 3)
+    count = len(store.of("busy"))
+    peers.during(2.5 * WINDOW_MS / 1000)
+    rows = store.of("busy")
+    assert count <= len(rows) <= count + 1  # none of a window without viewers
+    assert len(store.of("gone")) == 1
+    assert sum(row["joins"] for row in rows) == 3 and sum(row["leaves"] for row in rows) == 3
+    for row in store.rows:
+        check_row(row)
+        published = reader.of("snapshot", auction=row["auction"], timestamp=row["timestamp"])
+        assert len(published) == 1
+        assert row.items() <= published[0].items()
+    assert not [request for request in store.requests if request["key"] != KEY]
+    sent = sampler.log_lines("sampler.sent")
+    assert sent and sent[0].text == "viewer analytics sent"
+    assert sent[0].fields["acknowledged"] == sent[0].fields["batches"] == "1"
+    assert int(sent[0].fields["snapshots"]) >= 1
+
+
+def test_many_auctions_in_batches(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    for number in range(2500):
+        gateway.join(f"lot-{number}")
+    sampler = start(peers)
+    peers.until(lambda: len(store.rows) >= 2500, "all snapshots")
+    first = store.rows[0]["timestamp"]
+    sizes = [
+        len(request["rows"])
+        for request in store.requests
+        if request["rows"][0]["timestamp"] == first
+    ]
+    assert sorted(sizes) == [500, 1000, 1000]
+    peers.until(lambda: sampler.log_lines("sampler.sent"), "the log line")
+    fields = sampler.log_lines("sampler.sent")[0].fields
+    assert (fields["snapshots"], fields["batches"], fields["acknowledged"]) == ("2500", "3", "3")
+
+
+def test_unacknowledged_batch_is_repeated(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    store.mode = "mute"
+    sampler = start(peers)
+    gateway.join("lot-1")
+    peers.until(lambda: store.requests, "a batch")
+    first = store.requests[0]
+    peers.until(
+        lambda: [request["id"] for request in store.requests].count(first["id"]) >= 3,
+        "two repeats",
+    )
+    repeats = [request for request in store.requests if request["id"] == first["id"]]
+    assert all(request == first for request in repeats)
+    assert sampler.metric("headcount_sampler_batch_repeats_total") >= 2
+    store.mode = "ok"
+    peers.until(lambda: sampler.metric("headcount_sampler_outbox_rows") == 0, "all to be taken")
+    count = len(store.requests)
+    peers.until(lambda: len(store.requests) >= count + 2, "later batches")
+    assert first["id"] not in [request["id"] for request in store.requests[count:]]
+
+
+def test_store_that_comes_late(peers):
+    gateway = peers.gateway("gw0")
+    sampler = start(peers)
+    gateway.join("lot-1")
+    peers.until(lambda: sampler.metric("headcount_sampler_outbox_rows") >= 2, "two to be held")
+    store = peers.store()
+    rows = wait_rows(peers, store, "lot-1", 2, timeout=5)
+    assert rows[1]["timestamp"] - rows[0]["timestamp"] == WINDOW_MS
+    assert sampler.metric("headcount_sampler_batch_repeats_total") == 0
+
+
+def test_wrong_key(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    store.mode = "unauthorized"
+    sampler = start(peers)
+    gateway.join("lot-1")
+    peers.until(lambda: sampler.log_lines("sampler.not_taken", "error"), "the error")
+    assert sampler.log_lines("sampler.not_taken")[0].fields["code"] == "unauthorized"
+    first = store.requests[0]["id"]
+    peers.during(2)
+    assert [request["id"] for request in store.requests].count(first) == 1  # no hammering
+    assert sampler.metric("headcount_sampler_outbox_rows") >= 2
+    assert sampler.ready()  # live counts go on
+    store.mode = "ok"  # with the next batch the others go as well
+    peers.until(lambda: sampler.metric("headcount_sampler_outbox_rows") == 0, "all to be taken")
+    assert [request["id"] for request in store.requests].count(first) == 2
+
+
+def test_refused_and_unreadable_batches_are_dropped(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    store.mode = "refuse"
+    sampler = start(peers)
+    gateway.join("lot-1")
+    peers.until(lambda: sampler.log_lines("sampler.refused"), "the refusal")
+    line = sampler.log_lines("sampler.refused")[0]
+    assert line.fields["reason"] == "a good reason" and line.fields["auction"] == "lot-1"
+    store.mode = "invalid"
+    peers.until(lambda: sampler.log_lines("sampler.invalid", "error"), "the error")
+    store.mode = "mute"
+    name = 'headcount_sampler_dropped_rows_total{reason="invalid"}'
+    assert sampler.metrics()[name] >= 1
+    assert sampler.metric("headcount_sampler_outbox_rows") <= 1
+
+
+def test_killed_and_started_again(peers):
+    gateways = [peers.gateway("gw0"), peers.gateway("gw1")]
+    store = peers.store()
+    sampler = start(peers, gateways=2)
+    reader = peers.reader()
+    gateways[0].join("lot-1", 2)
+    wait_count(peers, reader, "lot-1", 2)
+    sampler.kill9()
+    gateways[0].leave("lot-1")
+    gateways[1].join("lot-1", 4)
+    reader.counts.clear()
+    sampler.start()
+    wait_count(peers, reader, "lot-1", 5, timeout=5)
+    ids = {request["id"] for request in store.requests}
+    wait_complete(peers, store, "lot-1")
+    peers.until(lambda: {request["id"] for request in store.requests} - ids, "a new batch")
+
+
+def test_paused_process_invents_nothing(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    sampler = start(peers)
+    reader = peers.reader()
+    gateway.join("lot-1", 2)
+    wait_count(peers, reader, "lot-1", 2)
+    wait_complete(peers, store, "lot-1")
+    sampler.pause()
+    peers.during(2 * TIMEOUT_MS / 1000)
+    gateway.join("lot-1")
+    resumed = now_ms()
+    sampler.resume()
+    wait_count(peers, reader, "lot-1", 3)
+    assert sampler.metric("headcount_sampler_gateways_lost_total") == 0
+    peers.until(lambda: store.of("lot-1")[-1]["timestamp"] > resumed + WINDOW_MS, "new ones")
+    rows = [row for row in store.of("lot-1") if row["timestamp"] > resumed - 2 * TIMEOUT_MS]
+    for row in rows:
+        check_row(row)
+        assert row["minViewers"] >= 2
+    paused = [row for row in rows if row["timestamp"] <= resumed + WINDOW_MS]
+    assert sum(row["sampleCount"] for row in paused) < 12 * (2 * TIMEOUT_MS // WINDOW_MS)
+    assert sampler.metric("headcount_sampler_unobserved_milliseconds_total") >= 1500
+
+
+def test_state_on_subscription(peers):
+    gateway = peers.gateway("gw0")
+    peers.store()
+    sampler = start(peers)
+    gateway.join("lot-1", 5)
+    peers.until(lambda: sampler.metric("headcount_sampler_viewers") == 5, "five viewers")
+    single = peers.reader(wire.topic_auction("count", "lot-1"))
+    wait_count(peers, single, "lot-1", 5, timeout=1)
+    unknown = peers.reader(wire.topic_auction("count", "nothing"))
+    wait_count(peers, unknown, "nothing", 0, timeout=1)
+    assert unknown.messages[0]["change"] == "state"
+    shard = wire.shard("lot-1")
+    whole = peers.reader(wire.topic_shard("count", shard))
+    peers.until(lambda: whole.of("count", change="end"), "the end of the answer")
+    kept = [message["change"] for message in whole.messages if message["change"] != "change"]
+    assert kept == ["begin", "state", "end"]
+    assert whole.of("count", change="end")[0]["count"] == 1
+    everything = peers.reader(b"")
+    peers.until(lambda: len(everything.of("count", change="end")) >= 256, "all 256 shards")
+    asked = time.monotonic()
+    beat = peers.reader(b"heartbeat/")
+    peers.until(lambda: beat.messages, "a heartbeat")
+    assert beat.messages[0]["arrived"] - asked < BEAT_MS / 1000
+    assert beat.messages[0]["sequences"][str(shard)] >= 1
+    assert beat.messages[0]["total"] == 5
+
+
+def test_flapping_subscriber(peers):
+    gateway = peers.gateway("gw0")
+    peers.store()
+    sampler = start(peers)
+    for number in range(100):
+        gateway.join(f"lot-{number}")
+    peers.until(lambda: sampler.metric("headcount_sampler_viewers") == 100, "the viewers")
+    before = sampler.metric("headcount_sampler_states_total")
+    began = time.monotonic()
+    reader = peers.reader(b"count/")
+    while time.monotonic() - began < 1:
+        reader.socket.subscribe(b"count/")
+        reader.socket.unsubscribe(b"count/")
+        peers.pump()
+    assert sampler.metric("headcount_sampler_subscriptions_total") > 20
+    assert sampler.metric("headcount_sampler_states_total") - before <= 100 * 7
+
+
+def test_junk_is_counted(peers):
+    gateway = peers.gateway("gw0")
+    peers.store()
+    sampler = start(peers)
+    topic, body = wire.encode(
+        {"kind": "event", "node": "gw0", "epoch": gateway.epoch, "sequence": 1}
+        | {"time": now_ms(), "change": "join", "auction": "lot-1", "joins": 1, "leaves": 0}
+    )
+    values = msgpack.unpackb(body)
+    junk = {
+        "topic": [b"event/zz/lot-1/", body],
+        "version": [topic, msgpack.packb([2, *values[1:]])],
+        "format": [topic, b"\xc1"],
+        "type": [topic, msgpack.packb([1, 7, *values[2:]])],
+        "range": [topic, msgpack.packb([*values[:6], 1, 2])],
+        "frames": [topic, body, b"more"],
+        "big": [topic, b"\x00" * 100000],
+    }
+    for frames in junk.values():
+        gateway.socket.send_multipart(frames)
+    name = "headcount_sampler_junk_messages_total"
+    peers.until(lambda: sampler.metric(name) == len(junk), "all junk to be counted")
+    metrics = sampler.metrics()
+    for reason in ("topic", "version", "type", "range", "frames"):
+        assert metrics[f'{name}{{reason="{reason}"}}'] == 1, reason
+    assert metrics[f'{name}{{reason="format"}}'] == 2
+    assert len(sampler.log_lines("sampler.junk")) == 1  # one line, not one each
+    reader = peers.reader()
+    gateway.join("lot-1", 2)
+    wait_count(peers, reader, "lot-1", 2)
+
+
+def test_junk_acknowledgement(peers):
+    gateway = peers.gateway("gw0")
+    store = peers.store()
+    store.mode = "mute"
+    sampler = start(peers)
+    gateway.join("lot-1")
+    peers.until(lambda: store.requests, "a batch")
+    store.mode = "ok"
+    original = store._ack
+    store._ack = lambda request: (b"ack/", b"\xc1")
+    peers.until(lambda: sampler.metric("headcount_sampler_junk_acks_total") >= 1, "the junk")
+    store._ack = original
+    peers.until(lambda: sampler.metric("headcount_sampler_outbox_rows") == 0, "all to be taken")
+
+
+def test_stop(peers):
+    gateway = peers.gateway("gw0")
+    peers.store()
+    sampler = start(peers)
+    reader = peers.reader()
+    gateway.join("lot-1")
+    wait_count(peers, reader, "lot-1", 1)
+    sampler.signal_term()
+    peers.until(lambda: not sampler.running(), "the sampler to end")
+    assert sampler.wait_exit() == 0
+    peers.until(lambda: reader.of("bye", node="sampler"), "the bye", 2)
+    assert reader.of("heartbeat")[-1]["state"] == "leaving"
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"INTERNAL_API_KEY": None}, "INTERNAL_API_KEY"),
+        ({"INTERNAL_API_KEY": "short"}, "INTERNAL_API_KEY"),
+        ({"SNAPSHOT_INTERVAL_MS": 1250}, "SNAPSHOT_INTERVAL_MS"),
+        ({"NODE_TIMEOUT_MS": 300}, "NODE_TIMEOUT_MS"),
+        ({"NODE_ID": "a b"}, "NODE_ID"),
+        ({"GATEWAY_ENDPOINTS": "udp://x:1"}, "GATEWAY_ENDPOINTS"),
+    ],
+)
+def test_wrong_settings(peers, change, named):
+    result = run_program("sampler", settings=settings(peers) | change)
+    assert result.returncode == 102
+    assert named in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_places_that_are_taken(peers):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for change in ({"COUNT_BIND": f"tcp://127.0.0.1:{port}"}, {"ADMIN_PORT": port}):
+            result = run_program("sampler", settings=settings(peers) | change)
+            assert result.returncode == 111
+            assert str(port) in result.stderr and "error" in result.stderr
