@@ -43,8 +43,8 @@ void viewer_socket_drain(struct viewer_socket *viewers, int64_t drain_ms,
 /* Closes what is still open; the sockets go in the loop's next turns. */
 void viewer_socket_close(struct viewer_socket *viewers);
 
-/* Frees the memory, when it is closed and the loop has run for the last time (libwebsockets frees
- * handles that libuv would go on to touch). */
+/* Frees the memory, when it is closed and the loop has run for the last time (libwebsockets
+ * frees handles that libuv would go on to touch). */
 void viewer_socket_destroy(struct viewer_socket **viewers);
 
 #endif
