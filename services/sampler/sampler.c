@@ -90,7 +90,8 @@ static void
 on_snapshot(void *arg, const struct snapshot *snapshot)
 {
     struct sampler *sampler = arg;
-    snapshot_send_add(sampler->send, snapshot);
+    if (sampler->send)
+        snapshot_send_add(sampler->send, snapshot);
     if (sampler->publish)
         count_publish_snapshot(sampler->publish, snapshot);
 }
@@ -133,7 +134,8 @@ drain_window(struct sampler *sampler)
     if (window_closed(sampler->window) == sampler->closed)
         return false;
     sampler->closed = window_closed(sampler->window);
-    snapshot_send_close(sampler->send);
+    if (sampler->send)
+        snapshot_send_close(sampler->send);
     return false;
 }
 
@@ -168,21 +170,25 @@ is_ready(void *arg, const char **why)
 }
 
 static void
-close_all(struct sampler *sampler)
+close_sockets(struct sampler *sampler)
 {
+    event_intake_destroy(&sampler->intake);
+    count_publish_destroy(&sampler->publish);
     snapshot_send_destroy(&sampler->send);
     admin_destroy(&sampler->admin);
-    uv_close((uv_handle_t *)&sampler->timer, NULL);
-    for (size_t i = 0; i < 2; i++)
-        uv_close((uv_handle_t *)&sampler->signals[i], NULL);
 }
 
 static void
 on_stopping(uv_timer_t *timer)
 {
     struct sampler *sampler = timer->data;
-    if (snapshot_send_empty(sampler->send) || clock_mono_ms() >= sampler->stop_ms)
-        close_all(sampler);
+    bool waiting = sampler->send && !snapshot_send_empty(sampler->send);
+    if (waiting && clock_mono_ms() < sampler->stop_ms)
+        return;
+    close_sockets(sampler);
+    uv_close((uv_handle_t *)&sampler->timer, NULL);
+    for (size_t i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&sampler->signals[i], NULL);
 }
 
 /* Listens and publishes no more; what is closed already still goes to the store. */
@@ -264,9 +270,14 @@ open_sockets(struct sampler *sampler, char *error, size_t error_bytes)
                                           .metrics = sampler->metrics,
                                           .take = on_message,
                                           .arg = sampler};
-    if (!(sampler->publish = count_publish_new(&publish, error, error_bytes)) ||
-        !(sampler->send = snapshot_send_new(&send, error, error_bytes)) ||
-        !(sampler->intake = event_intake_new(&intake, error, error_bytes)))
+    sampler->publish = count_publish_new(&publish, error, error_bytes);
+    if (!sampler->publish)
+        return -1;
+    if (*settings->store_endpoints &&
+        !(sampler->send = snapshot_send_new(&send, error, error_bytes)))
+        return -1;
+    sampler->intake = event_intake_new(&intake, error, error_bytes);
+    if (!sampler->intake)
         return -1;
     sampler->admin =
         admin_new(&sampler->loop, settings->admin.admin_address,
@@ -295,20 +306,25 @@ start_handles(struct sampler *sampler)
 static int
 run(struct sampler *sampler)
 {
+    int status = 0;
     char error[ERROR_BYTES];
     uv_loop_init(&sampler->loop);
     if (open_sockets(sampler, error, sizeof error)) {
         log_error("sampler.start", error, LOG_NONE);
-        return EXIT_SYSTEM;
+        close_sockets(sampler);
+        status = EXIT_SYSTEM;
+    } else {
+        start_handles(sampler);
+        log_info("sampler.started", "listening to gateways", LOG_STR("node", sampler->node),
+                 LOG_STR("gateways", sampler->settings->gateway_endpoints),
+                 LOG_STR("counts", sampler->settings->count_bind),
+                 LOG_STR("stores", sampler->settings->store_endpoints));
     }
-    start_handles(sampler);
-    log_info("sampler.started", "listening to gateways", LOG_STR("node", sampler->node),
-             LOG_STR("gateways", sampler->settings->gateway_endpoints),
-             LOG_STR("counts", sampler->settings->count_bind));
     uv_run(&sampler->loop, UV_RUN_DEFAULT);
     uv_loop_close(&sampler->loop);
-    log_info("sampler.stopped", "stopped", LOG_NONE);
-    return 0;
+    if (!status)
+        log_info("sampler.stopped", "stopped", LOG_NONE);
+    return status;
 }
 
 int

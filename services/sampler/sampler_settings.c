@@ -13,12 +13,12 @@
 static const struct setting table[] = {
     {"NODE_ID", SETTING_TEXT, AT(node_id), NULL, 1, NODE_BYTES - 1, "", NULL,
      "This sampler's name on the bus, unique among the running; made up when not given."},
-    {"GATEWAY_ENDPOINTS", SETTING_TEXT, AT(gateway_endpoints), "ipc://run/gateway.ipc", 1, 8192,
+    {"GATEWAY_ENDPOINTS", SETTING_TEXT, AT(gateway_endpoints), "ipc://run/gateway.ipc", 0, 8192,
      "", NULL, "Gateways to listen to, separated by commas."},
     {"COUNT_BIND", SETTING_TEXT, AT(count_bind), "ipc://run/sampler.ipc", 1, 8192, "", NULL,
      "Where live counts are published."},
-    {"STORE_ENDPOINTS", SETTING_TEXT, AT(store_endpoints), "ipc://run/store.ipc", 1, 8192, "",
-     NULL, "Stores that take the snapshots, separated by commas."},
+    {"STORE_ENDPOINTS", SETTING_TEXT, AT(store_endpoints), "ipc://run/store.ipc", 0, 8192, "",
+     NULL, "Stores that take the snapshots, separated by commas; an empty list stores none."},
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
      "The key that the store asks for."},
     {"SAMPLE_INTERVAL_MS", SETTING_NUMBER, AT(sample_interval_ms), "5000", 10, 3600000, "ms",
@@ -49,7 +49,8 @@ check_lists(const struct sampler_settings *settings, char *error, size_t error_b
                                     {"COUNT_BIND", settings->count_bind},
                                     {"STORE_ENDPOINTS", settings->store_endpoints}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        if (bus_endpoints_valid(lists[i][1]))
+        bool optional = lists[i][1] != settings->count_bind;
+        if ((optional && !*lists[i][1]) || bus_endpoints_valid(lists[i][1]))
             continue;
         snprintf(error, error_bytes,
                  "%s: '%.200s' is no list of endpoints; allowed: tcp://HOST:PORT and "
@@ -64,7 +65,7 @@ static int
 check(const void *arg, char *error, size_t error_bytes)
 {
     const struct sampler_settings *settings = arg;
-    if (!settings->internal_api_key) {
+    if (!settings->internal_api_key && *settings->store_endpoints) {
         snprintf(error, error_bytes,
                  "INTERNAL_API_KEY: is missing; allowed: 8 to %d characters, the same as the "
                  "store's",

@@ -510,3 +510,22 @@ def test_places_that_are_taken(peers):
             result = run_program("sampler", settings=settings(peers) | change)
             assert result.returncode == 111
             assert str(port) in result.stderr and "error" in result.stderr
+
+
+def test_without_a_store(peers):
+    """Live counts only: no key is needed, nothing piles up, taps see the snapshots."""
+    gateway = peers.gateway("gw0")
+    sampler = Service(
+        "sampler",
+        "sampler",
+        settings(peers, STORE_ENDPOINTS=None, INTERNAL_API_KEY=None),
+        peers.directory,
+    )
+    peers.samplers.append(sampler)
+    sampler.start("--store-endpoints=")
+    peers.until(sampler.ready, "the sampler to be ready")
+    reader = peers.reader()
+    gateway.join("lot-1", 2)
+    wait_count(peers, reader, "lot-1", 2)
+    peers.until(lambda: reader.of("snapshot", auction="lot-1"), "a snapshot")
+    assert sampler.metric("headcount_sampler_outbox_rows") == 0
