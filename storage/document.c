@@ -48,6 +48,43 @@ document_add_id(bson_t *document, const char *key, const char *auction)
     }
 }
 
+static const char digits[] = "0123456789abcdef";
+
+/* The first text of 24 digits that is greater than all that start with text's first `length`
+ * characters, all of them digits. */
+static bool
+step_over(char text[OBJECT_ID_BYTES], size_t length)
+{
+    while (length--) {
+        const char *digit = strchr(digits, text[length]);
+        if (digit[1]) {
+            text[length] = digit[1];
+            memset(text + length + 1, '0', OBJECT_ID_BYTES - 2 - length);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+document_object_id_after(const char *after, char text[OBJECT_ID_BYTES])
+{
+    text[OBJECT_ID_BYTES - 1] = 0;
+    for (size_t i = 0; i < OBJECT_ID_BYTES - 1; i++) {
+        const char *digit = digits;
+        while (*digit && *digit < after[i])
+            digit++;
+        if (!*digit)
+            return step_over(text, i);
+        text[i] = *digit;
+        if (*digit == after[i])
+            continue;
+        memset(text + i + 1, '0', OBJECT_ID_BYTES - 2 - i);
+        return true;
+    }
+    return step_over(text, OBJECT_ID_BYTES - 1);
+}
+
 bool
 document_read_id(const bson_iter_t *value, char auction[AUCTION_BYTES])
 {

@@ -13,6 +13,11 @@ void document_add_id(bson_t *document, const char *key, const char *auction);
 /* False when the value is neither an ObjectId nor a valid id as a string. */
 bool document_read_id(const bson_iter_t *value, char auction[AUCTION_BYTES]);
 
+#define OBJECT_ID_BYTES 25 /* 24 hex digits and the end */
+
+/* The first ObjectId, as text, that sorts bytewise after any text; false when none does. */
+bool document_object_id_after(const char *after, char text[OBJECT_ID_BYTES]);
+
 /* Appends the figures: all fields of a snapshot but auction, timestamp and the two dates. */
 void document_add_figures(bson_t *document, const struct snapshot *snapshot);
 

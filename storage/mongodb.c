@@ -281,38 +281,63 @@ mongodb_read(void *handle, const struct storage_query *query, struct snapshot *r
     return end_cursor(cursor, error);
 }
 
-/* Appends the auctions whose id is of one type and beyond `after` (NULL: from its start). */
+/* The auctions that a filter on _id (taken over) finds, sorted. */
 static int
-read_auctions(struct mongodb *mongodb, bool object_ids, const char *after,
-              struct storage_auction *rows, size_t room, size_t *count,
-              struct storage_error *error)
+read_auctions(struct mongodb *mongodb, bson_t *filter, struct storage_auction *rows,
+              size_t *count, struct storage_error *error)
 {
-    bson_t *filter = bson_new(), id;
-    BSON_APPEND_DOCUMENT_BEGIN(filter, "_id", &id);
-    BSON_APPEND_UTF8(&id, "$type", object_ids ? "objectId" : "string");
-    if (after)
-        document_add_id(&id, "$gt", after);
-    bson_append_document_end(filter, &id);
-    mongoc_cursor_t *cursor = find_auctions(mongodb, filter, (int64_t)(room - *count));
+    size_t room = *count;
+    mongoc_cursor_t *cursor = find_auctions(mongodb, filter, 0);
+    *count = 0;
+    mongoc_cursor_set_batch_size(cursor, (uint32_t)room);
     while (*count < room && next_auction(cursor, &rows[*count]))
         (*count)++;
     return end_cursor(cursor, error);
 }
 
-/* In MongoDB's order of types: ids that are strings, then ObjectIds. */
+/* Merges two sorted lists into rows until it is full. */
+static size_t
+merge_auctions(const struct storage_auction *left, size_t left_count,
+               const struct storage_auction *right, size_t right_count,
+               struct storage_auction *rows, size_t room)
+{
+    size_t count = 0;
+    while (count < room && (left_count || right_count)) {
+        bool from_left =
+            left_count && (!right_count || strcmp(left->auction, right->auction) < 0);
+        rows[count++] = from_left ? *left++ : *right++;
+        left_count -= from_left;
+        right_count -= !from_left;
+    }
+    return count;
+}
+
+/* MongoDB sorts ids that are strings before ObjectIds: each kind is read, then merged. */
 static int
 mongodb_auctions(void *handle, const char *after, struct storage_auction *rows, size_t *count,
                  struct storage_error *error)
 {
-    size_t room = *count;
+    size_t room = *count, strings = room, object_ids = 0;
+    struct storage_auction *found = mem_alloc(2 * room * sizeof *found);
+    char first[OBJECT_ID_BYTES];
+    bson_oid_t oid;
     *count = 0;
-    bool past_strings = auction_is_object_id(after);
-    if (!past_strings &&
-        read_auctions(handle, false, *after ? after : NULL, rows, room, count, error))
-        return -1;
-    if (*count == room)
-        return 0;
-    return read_auctions(handle, true, past_strings ? after : NULL, rows, room, count, error);
+    int failed = read_auctions(
+        handle,
+        BCON_NEW("_id", "{", "$type", BCON_UTF8("string"), "$gt", BCON_UTF8(after), "}"), found,
+        &strings, error);
+    if (!failed && document_object_id_after(after, first)) {
+        object_ids = room;
+        bson_oid_init_from_string(&oid, first);
+        failed = read_auctions(
+            handle,
+            BCON_NEW("_id", "{", "$type", BCON_UTF8("objectId"), "$gte", BCON_OID(&oid), "}"),
+            found + room, &object_ids, error);
+    }
+    if (!failed)
+        *count = merge_auctions(found, strings, found + room, object_ids, rows, room);
+    free(found);
+    return failed;
 }
 
 static int
