@@ -55,7 +55,7 @@ read_page(struct snapshot_stream *stream, struct storage_error *error)
 {
     if (read_rows(stream, false, STREAM_PAGE_ROWS, error))
         return -1;
-    stream->last_page = stream->count < STREAM_PAGE_ROWS;
+    stream->last_page = !stream->count; /* a short page may leave out what cannot be read */
     if (stream->count)
         stream->from_ms = stream->rows[stream->count - 1].timestamp_ms + 1;
     return 0;
@@ -77,7 +77,7 @@ find_newest(struct snapshot_stream *stream, uint64_t limit, struct storage_error
         limit -= stream->count;
         if (stream->count)
             stream->to_ms = stream->rows[stream->count - 1].timestamp_ms - 1;
-        if (stream->count < most)
+        if (!stream->count)
             break;
     }
     stream->from_ms = limit ? from_ms : stream->to_ms + 1;
