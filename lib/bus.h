@@ -36,7 +36,9 @@ typedef bool bus_read_f(void *arg, zsock_t *socket);
 struct bus_watch;
 
 /* Calls read while messages are there, at most budget (say 1,000) times a turn of the loop, so
- * that a flood cannot starve other work. socket is borrowed and must outlive the watch. */
+ * that a flood cannot starve other work. socket is borrowed and must outlive the watch. A
+ * uv_prepare handle that sends on the same socket is to be started after the watch: libuv calls
+ * it first then, and a send may take away the wake that a message meant. */
 struct bus_watch *bus_watch_new(uv_loop_t *loop, zsock_t *socket, int budget, bus_read_f *read,
                                 void *arg);
 

@@ -15,9 +15,15 @@ struct log_field {
     int64_t number;
 };
 
+static inline const char *
+log_value(const char *value)
+{
+    return value ? value : "";
+}
+
 #define LOG_STR(k, v)                                                                          \
     {                                                                                          \
-        .key = (k), .text = (v) ? (v) : "", .number = 0                                        \
+        .key = (k), .text = log_value(v), .number = 0                                          \
     }
 #define LOG_INT(k, v)                                                                          \
     {                                                                                          \

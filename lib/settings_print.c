@@ -36,7 +36,8 @@ describe_range(const struct setting *setting, char range[RANGE_BYTES])
         return;
     case SETTING_TEXT:
     case SETTING_LIST:
-        snprintf(range, RANGE_BYTES, setting->type == SETTING_LIST ? "list" : "text");
+        snprintf(range, RANGE_BYTES,
+                 setting->type == SETTING_LIST ? "list, comma-separated" : "text");
         return;
     }
 }
