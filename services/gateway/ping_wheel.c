@@ -8,7 +8,8 @@
 #include "ping_wheel.h"
 
 #define SLOTS 512
-#define LEAP_MS 1000 /* the most that passes between two turns, whatever the clock says */
+#define LEAP_MS 1000 /* the most that passes between two turns, whatever the clock says ... */
+#define LEAP_SHARE 2 /* ... or half the time-out where that is less */
 
 TAILQ_HEAD(ping_slot, ping);
 
@@ -16,6 +17,7 @@ struct ping_wheel {
     int64_t interval_ms;
     int64_t timeout_ms;
     int64_t tick_ms;
+    int64_t leap_ms;
     int64_t seen_ms; /* the caller's clock at the last turn */
     int64_t now_ms;  /* the wheel's own time, from 0, without leaps */
     int64_t tick;    /* the one whose slot is being emptied */
@@ -31,6 +33,7 @@ ping_wheel_new(int64_t interval_ms, int64_t timeout_ms, int64_t now_ms)
     wheel->interval_ms = interval_ms;
     wheel->timeout_ms = timeout_ms;
     wheel->tick_ms = horizon_ms / (SLOTS - 2) + 1;
+    wheel->leap_ms = timeout_ms / LEAP_SHARE < LEAP_MS ? timeout_ms / LEAP_SHARE : LEAP_MS;
     wheel->seen_ms = now_ms;
     for (int i = 0; i < SLOTS; i++)
         TAILQ_INIT(&wheel->slots[i]);
@@ -87,8 +90,8 @@ decide(struct ping_wheel *wheel, struct ping *ping)
     if (!ping->waiting) {
         ping->waiting = true;
         ping->heard = false;
-        ping->pinged_ms = wheel->now_ms;
-        hang(wheel, ping, wheel->now_ms + wheel->timeout_ms);
+        ping->pinged_ms = wheel->tick * wheel->tick_ms; /* now_ms may be far ahead of it */
+        hang(wheel, ping, ping->pinged_ms + wheel->timeout_ms);
         return PING_SEND;
     }
     if (!ping->heard)
@@ -102,8 +105,9 @@ enum ping_action
 ping_wheel_turn(struct ping_wheel *wheel, int64_t now_ms, struct ping **ping)
 {
     int64_t passed_ms = now_ms - wheel->seen_ms;
-    int64_t leap_ms = wheel->tick_ms > LEAP_MS ? wheel->tick_ms : LEAP_MS;
-    wheel->now_ms += passed_ms < 0 ? 0 : passed_ms > leap_ms ? leap_ms : passed_ms;
+    wheel->now_ms += passed_ms < 0                ? 0
+                     : passed_ms > wheel->leap_ms ? wheel->leap_ms
+                                                  : passed_ms;
     wheel->seen_ms = now_ms;
     for (;;) {
         struct ping_slot *slot = &wheel->slots[wheel->tick % SLOTS];

@@ -17,30 +17,42 @@
 #define TIMEOUT_MS 20000
 #define VIEWERS 2000
 
+/* Turns the wheel up to to_ms, where nothing is to be done on the way. */
+static void
+wait_until(struct ping_wheel *wheel, int64_t *now_ms, int64_t to_ms)
+{
+    struct ping *ping;
+    for (; *now_ms < to_ms; ++*now_ms)
+        assert_int_equal(ping_wheel_turn(wheel, *now_ms, &ping), PING_NOTHING);
+}
+
 static void
 pings_and_finds_the_dead(void **state)
 {
     (void)state;
     struct ping_wheel *wheel = ping_wheel_new(1000, 500, 0);
     struct ping alive = {0}, dead = {0}, *ping;
+    int64_t now_ms = 0;
     ping_wheel_add(wheel, &alive, 0); /* in the middle of the interval */
     ping_wheel_add(wheel, &dead, 0);
-    assert_int_equal(ping_wheel_turn(wheel, 499, &ping), PING_NOTHING);
-    assert_int_equal(ping_wheel_turn(wheel, 520, &ping), PING_SEND);
+    wait_until(wheel, &now_ms, 500);
+    now_ms = 502;
+    assert_int_equal(ping_wheel_turn(wheel, now_ms, &ping), PING_SEND);
     assert_ptr_equal(ping, &alive);
-    assert_int_equal(ping_wheel_turn(wheel, 520, &ping), PING_SEND);
-    assert_int_equal(ping_wheel_turn(wheel, 520, &ping), PING_NOTHING);
+    assert_int_equal(ping_wheel_turn(wheel, now_ms, &ping), PING_SEND);
     ping_heard(&alive);
-    assert_int_equal(ping_wheel_turn(wheel, 1010, &ping), PING_NOTHING);
-    assert_int_equal(ping_wheel_turn(wheel, 1040, &ping), PING_DEAD);
+    wait_until(wheel, &now_ms, 1000);
+    now_ms = 1002;
+    assert_int_equal(ping_wheel_turn(wheel, now_ms, &ping), PING_DEAD);
     assert_ptr_equal(ping, &dead);
     assert_false(dead.on_wheel);
-    assert_int_equal(ping_wheel_turn(wheel, 1500, &ping), PING_NOTHING);
-    assert_int_equal(ping_wheel_turn(wheel, 1540, &ping), PING_SEND);
+    wait_until(wheel, &now_ms, 1500);
+    now_ms = 1502;
+    assert_int_equal(ping_wheel_turn(wheel, now_ms, &ping), PING_SEND);
     assert_ptr_equal(ping, &alive);
     ping_wheel_remove(wheel, &alive);
     ping_wheel_remove(wheel, &alive);
-    assert_int_equal(ping_wheel_turn(wheel, 2500, &ping), PING_NOTHING);
+    wait_until(wheel, &now_ms, 4000);
     ping_wheel_destroy(&wheel);
     assert_null(wheel);
 }
@@ -61,6 +73,32 @@ pause_kills_nobody(void **state)
     ping_heard(&viewer);
     for (int i = 0; i < 25000; i += 50)
         assert_int_not_equal(ping_wheel_turn(wheel, now_ms + i, &ping), PING_DEAD);
+    ping_wheel_destroy(&wheel);
+}
+
+/* Turned late and in leaps, the wheel still keeps everybody's time. */
+static void
+late_turns_kill_nobody(void **state)
+{
+    (void)state;
+    struct chance chance = {chance_seed("ping_wheel")};
+    struct ping_wheel *wheel = ping_wheel_new(3000, 2500, 0);
+    static struct ping viewers[500];
+    for (int i = 0; i < 500; i++)
+        ping_wheel_add(wheel, &viewers[i], (uint32_t)chance_below(&chance, UINT32_MAX));
+    int pings = 0;
+    int64_t now_ms = 0;
+    for (; now_ms < 300000; now_ms += (int64_t)chance_below(&chance, 1000)) {
+        enum ping_action action;
+        struct ping *ping;
+        while ((action = ping_wheel_turn(wheel, now_ms, &ping)) != PING_NOTHING) {
+            assert_int_equal(action, PING_SEND);
+            pings++;
+        }
+        for (int i = 0; i < 500; i++) /* the answers are read after the turn */
+            ping_heard(&viewers[i]);
+    }
+    assert_in_range(pings, 500 * 97, 500 * 100);
     ping_wheel_destroy(&wheel);
 }
 
@@ -132,6 +170,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pings_and_finds_the_dead),
         cmocka_unit_test(pause_kills_nobody),
+        cmocka_unit_test(late_turns_kill_nobody),
         cmocka_unit_test(finds_exactly_the_silent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

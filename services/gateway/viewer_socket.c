@@ -369,7 +369,7 @@ start_library(struct viewer_socket *viewers, uv_loop_t *loop)
         .gid = -1,
         .uid = -1,
         .user = viewers,
-        .server_string = "",
+        .server_string = "headcount", /* for its own refusals; it may not be empty */
         .timeout_secs = HANDSHAKE_SECONDS,
         .keepalive_timeout = HANDSHAKE_SECONDS,
         .retry_and_idle_policy = &no_policy,
