@@ -15,6 +15,11 @@
         .name = name_, .type = SETTING_TEXT, .offset = AT(member_), .fallback = fallback_,     \
         .max = max_, .unit = "", .help = help_                                                 \
     }
+#define LIST(name_, member_, fallback_, help_)                                                 \
+    {                                                                                          \
+        .name = name_, .type = SETTING_LIST, .offset = AT(member_), .fallback = fallback_,     \
+        .max = 4096, .unit = "", .help = help_                                                 \
+    }
 #define NUMBER(name_, member_, fallback_, min_, max_, unit_, help_)                            \
     {                                                                                          \
         .name = name_, .type = SETTING_NUMBER, .offset = AT(member_), .fallback = fallback_,   \
@@ -45,9 +50,9 @@ static const struct setting table[] = {
            "Memory of one connection, for its headers and buffers."),
     NUMBER("DRAIN_SECONDS", drain_s, "5", 0, 600, "s",
            "At a stop, requests under way may take so long to end."),
-    TEXT("SAMPLER_ENDPOINTS", sampler_endpoints, "ipc://run/sampler.ipc", 4096,
+    LIST("SAMPLER_ENDPOINTS", sampler_endpoints, "ipc://run/sampler.ipc",
          "Where samplers publish live counts, comma-separated; empty: none."),
-    TEXT("STORE_ENDPOINTS", store_endpoints, "ipc://run/store.ipc", 4096,
+    LIST("STORE_ENDPOINTS", store_endpoints, "ipc://run/store.ipc",
          "Where stores take requests, comma-separated; empty: none."),
     NUMBER("BUS_HWM", bus_hwm, "100000", 1000, 10000000, "messages",
            "High-water mark of the bus sockets."),

@@ -371,6 +371,18 @@ def test_the_socket_url_is_in_policy_and_config(alone):
     assert config["analyticsPublic"] is False
 
 
+def test_browsers_get_a_page_where_programs_get_json(alone):
+    alone.begin()
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path, status in (("/nothing", 404), ("/auctions/a.b", 400), ("/assets/nothing", 404)):
+        page = alone.http("GET", path, headers=browser)
+        assert page.status == status and page.headers["content-type"].startswith("text/html")
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert alone.http("GET", path).headers["content-type"] == "application/json"
+    answer = alone.http("GET", "/api/v1/nothing", headers=browser)
+    assert answer.headers["content-type"] == "application/json"
+
+
 def exchange(port, request, timeout=10):
     """What comes back for these bytes until the other side closes."""
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
