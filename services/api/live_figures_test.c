@@ -137,6 +137,8 @@ a_gap_is_applied_and_renewed(void **state)
     assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 0);
     say(world, "s1", 100, CHANGE_JOIN, "lot-1", 9, 8);
     expect(world, "lot-1", 8);
+    say(world, "s1", 100, CHANGE_JOIN, "lot-1", 8, 3); /* late, in a shard with a gap */
+    expect(world, "lot-1", 8);
     assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 1);
     beat(world, "s1", 100, NODE_READY, "lot-1", 9); /* the answer was lost as well */
     assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 0);
