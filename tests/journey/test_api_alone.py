@@ -97,6 +97,7 @@ def test_bad_snapshots_are_refused_by_name(alone):
 BAD_ADDRESSES = [
     (404, "not_found", "GET", "/api/v1/auctions/123/nothing"),
     (404, "not_found", "GET", "/api/v2/auctions"),
+    (404, "not_found", "GET", "/metrics"),  # on the operator's port only
     (404, "not_found", "GET", "/assets/nothing.js"),
     (404, "not_found", "GET", "/assets/..%2fembed.py"),
     (405, "method_not_allowed", "DELETE", SETTINGS),
