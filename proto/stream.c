@@ -56,29 +56,32 @@ take_state(struct stream_shard *shard, uint64_t sequence, bool *gap)
         shard->sequence = sequence;
     }
     shard->states++;
-    shard->progressing = true;
     return STREAM_APPLY;
 }
 
 /* What was missed up to here, the answer that begins will bring. */
 static enum stream_verdict
-take_begin(struct stream_shard *shard, uint64_t sequence)
+take_begin(struct stream_shard *shard, uint64_t sequence, int64_t begin_ms)
 {
+    shard->begin_ms = begin_ms;
     if (sequence > shard->sequence) {
         shard->synced = false;
         shard->sequence = sequence;
     }
     shard->answering = true;
-    shard->progressing = true;
+    shard->fresh = true;
     shard->states = 0;
     shard->mark++;
     return STREAM_IGNORE;
 }
 
 static enum stream_verdict
-take_end(struct stream_shard *shard, uint64_t sequence, uint64_t states, bool *gap)
+take_end(struct stream_shard *shard, const struct message *message, bool *gap)
 {
-    bool whole = shard->answering && shard->states == states && sequence <= shard->sequence;
+    uint64_t sequence = message->sequence;
+    uint64_t states = message->kind == MESSAGE_EVENT ? message->joins : message->count;
+    bool whole = shard->answering && shard->begin_ms == message->time_ms &&
+                 shard->states == states && sequence <= shard->sequence;
     shard->answering = false;
     if (sequence > shard->sequence) {
         shard->synced = false;
@@ -94,7 +97,6 @@ take_end(struct stream_shard *shard, uint64_t sequence, uint64_t states, bool *g
 static enum stream_verdict
 take_kind(struct stream_shard *shard, const struct message *message, bool *gap)
 {
-    uint64_t states = message->kind == MESSAGE_EVENT ? message->joins : message->count;
     switch (message->change) {
     case CHANGE_STATE:
         return take_state(shard, message->sequence, gap);
@@ -102,9 +104,9 @@ take_kind(struct stream_shard *shard, const struct message *message, bool *gap)
     case CHANGE_LEAVE:
         return take_change(shard, message->sequence, gap);
     case CHANGE_BEGIN:
-        return take_begin(shard, message->sequence);
+        return take_begin(shard, message->sequence, message->time_ms);
     case CHANGE_END:
-        return take_end(shard, message->sequence, states, gap);
+        return take_end(shard, message, gap);
     }
     return STREAM_IGNORE;
 }
@@ -126,7 +128,7 @@ stream_take(struct stream *stream, const struct message *message, uint32_t *mark
 }
 
 /* Whether a shard must be renewed at a heartbeat that names `announced`. An answer that is
- * under way is given time, as long as states go on coming. */
+ * under way is given until the heartbeat after the next: its end may be lost. */
 static bool
 is_behind(struct stream_shard *shard, uint64_t announced)
 {
@@ -136,8 +138,8 @@ is_behind(struct stream_shard *shard, uint64_t announced)
         lose(shard);
     if (shard->unread || is_whole(shard))
         return false;
-    bool waiting = shard->answering && shard->progressing;
-    shard->progressing = false;
+    bool waiting = shard->answering && shard->fresh;
+    shard->fresh = false;
     return !waiting;
 }
 

@@ -20,9 +20,10 @@ struct stream_shard {
     uint64_t sequence;  /* the newest received */
     uint64_t announced; /* the newest that a heartbeat named */
     uint64_t states;    /* received since begin */
+    int64_t begin_ms;   /* the time of that begin: its end has the same */
     uint32_t mark;      /* of this begin; grows */
     bool answering;     /* between begin and end, nothing of which was missed so far */
-    bool progressing;   /* the answer brought something since the last heartbeat */
+    bool fresh;         /* no heartbeat has come since begin */
     bool synced;        /* nothing is known to be missing */
     bool unread;      /* the reader's: it does not follow this shard, so none of it is missed */
     int64_t renew_ms; /* no renewal before this monotonic time */

@@ -37,6 +37,7 @@ struct answer {
     bool running;  /* between begin and end */
     int next;      /* the auction to look at next */
     uint64_t sent; /* states since begin */
+    int64_t begin_ms;
 };
 
 struct world {
@@ -124,18 +125,18 @@ receive(struct world *world, const struct message *message)
         renew(world, message->shard);
 }
 
-/* Delivers, drops, doubles or keeps a message for later. States are not doubled: they are
- * counted, and no connection doubles anything. */
+/* Delivers, drops, doubles or keeps a message for later. What belongs to an answer is neither
+ * doubled nor late: it comes over one connection, which keeps its order. */
 static void
 pass(struct world *world, const struct message *message)
 {
     if (strikes(world))
         return;
-    bool state = message->change == CHANGE_STATE;
-    if (!state && strikes(world) && world->late_count < LATE_MAX)
+    bool change = message->change == CHANGE_JOIN || message->change == CHANGE_LEAVE;
+    if (change && strikes(world) && world->late_count < LATE_MAX)
         world->late[world->late_count++] = *message;
     receive(world, message);
-    if (!state && strikes(world))
+    if (change && strikes(world))
         receive(world, message);
     if (world->late_count && !draw(6))
         receive(world, &world->late[--world->late_count]);
@@ -146,6 +147,11 @@ say(struct world *world, enum change_kind change, unsigned shard, int auction, u
 {
     struct message message = {.kind = world->kind, .shard = shard, .change = change};
     message.epoch_ms = world->epoch_ms;
+    message.time_ms = world->step;
+    if (change == CHANGE_BEGIN)
+        world->answers[shard].begin_ms = world->step;
+    if (change == CHANGE_END)
+        message.time_ms = world->answers[shard].begin_ms;
     message.joins = message.count = states;
     if (auction >= 0) {
         snprintf(message.auction, sizeof message.auction, "%d", auction);
@@ -283,7 +289,7 @@ simulate(enum message_kind kind, int loss)
     if (!loss)
         assert_true(world->checked > STEPS / STEPS_A_SECOND);
     world->loss = 0;
-    for (int i = 0; i < 4 * STEPS_A_SECOND; i++)
+    for (int i = 0; i < 3 * STEPS_A_SECOND; i++)
         step(world, false);
     assert_true(stream_whole(&world->stream));
     for (unsigned shard = 0; shard < SHARDS; shard++)

@@ -14,6 +14,7 @@
 /* One reader of one node, and what came of the last message. */
 struct reader {
     struct stream stream;
+    int64_t time_ms; /* of the next message */
     uint32_t mark;
     bool gap;
     bool behind[SHARD_COUNT];
@@ -27,6 +28,7 @@ take_of(struct reader *reader, int64_t epoch_ms, enum change_kind change, uint64
     struct message message = {.kind = MESSAGE_EVENT,
                               .shard = SHARD,
                               .epoch_ms = epoch_ms,
+                              .time_ms = reader->time_ms,
                               .change = change,
                               .sequence = sequence,
                               .joins = states};
@@ -219,6 +221,21 @@ test_begin_again(void **state)
     assert_int_equal(take(&reader, CHANGE_END, 5, 1), STREAM_SWEEP);
 }
 
+/* The end of one answer and the beginning of the next were lost, and the states of both add up.
+ */
+static void
+test_end_of_another_answer(void **state)
+{
+    (void)state;
+    struct reader reader = {0};
+    take(&reader, CHANGE_BEGIN, 5, 0);
+    take(&reader, CHANGE_STATE, 5, 0);
+    take(&reader, CHANGE_STATE, 5, 0);
+    reader.time_ms++;
+    assert_int_equal(take(&reader, CHANGE_END, 5, 2), STREAM_IGNORE);
+    assert_false(stream_whole(&reader.stream));
+}
+
 static void
 test_heartbeat(void **state)
 {
@@ -232,8 +249,8 @@ test_heartbeat(void **state)
     take(&reader, CHANGE_BEGIN, 6, 0);
     assert_int_equal(beat(&reader, EPOCH, 6), 0);
     take(&reader, CHANGE_STATE, 6, 0);
-    assert_int_equal(beat(&reader, EPOCH, 6), 0); /* states come in */
-    assert_int_equal(beat(&reader, EPOCH, 6), 1); /* the answer has stopped */
+    assert_int_equal(beat(&reader, EPOCH, 6),
+                     1); /* somebody else's states do not keep it waiting */
     take(&reader, CHANGE_STATE, 6, 0);
     assert_int_equal(take(&reader, CHANGE_END, 6, 2), STREAM_SWEEP);
     assert_int_equal(beat(&reader, EPOCH, 6), 0);
@@ -278,6 +295,7 @@ main(void)
                                        cmocka_unit_test(test_sweep),
                                        cmocka_unit_test(test_states_missing),
                                        cmocka_unit_test(test_begin_again),
+                                       cmocka_unit_test(test_end_of_another_answer),
                                        cmocka_unit_test(test_heartbeat),
                                        cmocka_unit_test(test_unread),
                                        cmocka_unit_test(test_renew)};

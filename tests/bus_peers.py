@@ -89,8 +89,8 @@ class Sampler(Peer):
             if not lost:
                 self.say("change", number, auction)
 
-    def say(self, change, number, auction=None, count=0):
-        message = {"kind": "count", "change": change, "sequence": self.sequences[number]}
+    def say(self, change, number, auction=None, count=0, **more):
+        message = {"kind": "count", "change": change, "sequence": self.sequences[number], **more}
         if auction:
             message |= {"auction": auction, "count": self.counts[auction]}
         else:
@@ -99,10 +99,11 @@ class Sampler(Peer):
 
     def tell_shard(self, number):
         held = [auction for auction in self.counts if wire.shard(auction) == number]
-        self.say("begin", number)
+        begun = int(time.time() * 1000)
+        self.say("begin", number, time=begun)
         for auction in held:
             self.say("state", number, auction)
-        self.say("end", number, count=len(held))
+        self.say("end", number, count=len(held), time=begun)
 
     def read(self):
         frame = self.socket.recv()

@@ -87,10 +87,11 @@ class Gateway:
             if not topic.startswith(prefix) and not prefix.startswith(topic):
                 continue
             auctions = [auction for auction in self.pairs if wire.shard(auction) == shard]
-            self._say("begin", shard, 0, 0)
+            begun = now_ms()
+            self._say("begin", shard, 0, 0, time=begun)
             for auction in auctions:
                 self._say("state", shard, *self.pairs[auction], auction=auction)
-            self._say("end", shard, len(auctions), 0)
+            self._say("end", shard, len(auctions), 0, time=begun)
 
     def pump(self):
         while self.socket and self.socket.poll(0):

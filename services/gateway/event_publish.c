@@ -28,14 +28,27 @@ struct event_publish {
     bool heartbeat_wanted;
     enum node_state state;
     struct message message;          /* node, epoch and role are filled in for good */
+    int64_t begin_ms;                /* the time that the answer under way began with */
     uint64_t sequences[SHARD_COUNT]; /* the newest of each shard */
 };
+
+/* An end carries the time of its begin, and by it the reader knows whose end it is. */
+static int64_t
+choose_time(struct event_publish *publish, enum message_kind kind)
+{
+    int64_t now_ms = clock_wall_ms();
+    if (kind != MESSAGE_EVENT)
+        return now_ms;
+    if (publish->message.change == CHANGE_BEGIN)
+        publish->begin_ms = now_ms;
+    return publish->message.change == CHANGE_END ? publish->begin_ms : now_ms;
+}
 
 static void
 publish_message(struct event_publish *publish, enum message_kind kind)
 {
     publish->message.kind = kind;
-    publish->message.time_ms = clock_wall_ms();
+    publish->message.time_ms = choose_time(publish, kind);
     struct encoded encoded = message_encode(publish->encoder, &publish->message);
     bus_send(publish->socket, encoded.topic, encoded.topic_bytes, encoded.body,
              encoded.body_bytes);

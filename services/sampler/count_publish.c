@@ -37,6 +37,7 @@ struct count_publish {
     bool started;
     unsigned answer_shard;  /* of the answer being given */
     uint64_t answer_states; /* of that shard since its begin, whoever asked for them */
+    int64_t begin_ms;       /* the time that the answer under way began with */
     uv_prepare_t prepare;
     uv_idle_t idle;
     uv_timer_t timer;
@@ -62,6 +63,10 @@ send_count(struct count_publish *publish, enum change_kind change, unsigned shar
     message->shard = shard;
     strcpy(message->auction, auction ? auction : "");
     message->time_ms = clock_wall_ms();
+    if (change == CHANGE_BEGIN)
+        publish->begin_ms = message->time_ms;
+    else if (change == CHANGE_END) /* by its begin's time the reader knows whose end it is */
+        message->time_ms = publish->begin_ms;
     message->sequence = publish->sequences[shard];
     message->count = count;
     send_message(publish);
