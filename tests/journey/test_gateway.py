@@ -327,7 +327,11 @@ def test_sampler_says_how_many_are_elsewhere(house):
     house.wait_count(viewer, 475)
     second = house.viewer("lot-1")  # counted in at once, before the sampler says so
     house.wait_count(viewer, 476)
+    taken = house.gateway.metric("headcount_gateway_counts_total")
     sampler.count("lot-1", 476)
+    house.peers.until(
+        lambda: house.gateway.metric("headcount_gateway_counts_total") > taken, "the count to arrive"
+    )
     house.viewers.close([second])
     house.wait_count(viewer, 475)
     sampler.count("lot-1", 0)  # never less than our own
