@@ -300,8 +300,8 @@ class Supervisor:
 def print_links(plan, services):
     base = f"http://{plan.host}:{plan.api_port}"
     key = urllib.parse.quote(read_key(plan.keys, "ADMIN_API_KEY"), safe="")
-    if not sys.stdout.isatty():  # a key belongs on a terminal, in no file
-        key = f"(the key in {DATA / 'admin_api_key'}, or the one in ADMIN_API_KEY)"
+    # The one place that shows the key: standard output, for whoever started this. Log lines go
+    # to standard error and never hold it.
     print(f"""
 Headcount is up.
 
