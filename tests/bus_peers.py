@@ -114,6 +114,9 @@ class Sampler(Peer):
         for number in range(wire.SHARDS):
             if wire.topic_shard("count", number).startswith(prefix):
                 self.tell_shard(number)
+        for auction in self.counts:
+            if prefix == wire.topic_auction("count", auction):
+                self.say("state", wire.shard(auction), auction)
 
     def tick(self):
         if self.silent or time.monotonic() < self.next_heartbeat:
