@@ -55,8 +55,11 @@ forget_seen(void)
 static void
 assert_has(const char *text, const char *part)
 {
-    if (!strstr(text, part))
-        fail_msg("%s\nis not in\n%s", part, text);
+    assert_non_null(text);
+    if (!strstr(text, part)) {
+        print_error("%s\nis not in\n%s\n", part, text);
+        fail();
+    }
 }
 
 static int

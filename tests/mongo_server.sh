@@ -43,11 +43,13 @@ install_server() {
     fi
     echo "installing SecantusDB $release into $venv"
     # The native server in the wheel needs none of the Python packages that the wheel asks for.
-    "${PYTHON:-/usr/bin/python3}" -m venv --clear "$venv" &&
+    if "${PYTHON:-/usr/bin/python3}" -m venv --clear "$venv" &&
         "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
             --only-binary :all: "SecantusDB==$release" &&
-        "$server" --version ||
-        die 111 "cannot install SecantusDB $release: put a mongod on the PATH or set MONGODB_URI"
+        "$server" --version; then
+        return
+    fi
+    die 111 "cannot install SecantusDB $release: put a mongod on the PATH or set MONGODB_URI"
 }
 
 run_server() {
@@ -87,7 +89,7 @@ server=$venv/bin/secantusd-rs
 case $command in
 install) install_server ;;
 run)
-    [ -n "$port" ] && [ -n "$data" ] || usage
+    if [ -z "$port" ] || [ -z "$data" ]; then usage; fi
     run_server
     ;;
 uri) print_uri ;;

@@ -1,0 +1,124 @@
+#!/bin/bash
+# ./dev test [PART] [ARGS…]: builds plain and with sanitizers, runs the tests, sums up.
+# PART: lint, unit, journey, browser; all of them without one. ARGS go to pytest (unit: meson test).
+# Every suite writes a JUnit file into build/reports, from which the last line is made.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+# shellcheck source=tools/dev/common.sh
+. tools/dev/common.sh
+
+reports=$PWD/build/reports
+failed=0
+started=$SECONDS
+
+suite() { # title command…
+    local title=$1 before=$SECONDS
+    shift
+    printf '\n== %s\n' "$title"
+    if "$@"; then
+        printf '== %s: passed in %d s\n' "$title" $((SECONDS - before))
+    else
+        failed=1
+        printf '== %s: FAILED after %d s\n' "$title" $((SECONDS - before))
+    fi
+}
+
+build_tested() {
+    build_into plain -Dbuildtype=debugoptimized -Dwerror=true
+    build_into sanitized -Dbuildtype=debugoptimized -Dwerror=true -Db_lundef=false \
+        -Db_sanitize=address,undefined
+}
+
+lint() {
+    local status=0
+    git ls-files -z '*.c' '*.h' | xargs -0 -r clang-format --dry-run --Werror || status=1
+    git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!/bin/(ba)?sh' -- |
+        xargs -0 -r shellcheck -x || status=1
+    return $status
+}
+
+# Starts the MongoDB that the unit tests of storage/ talk to, unless MONGODB_URI names one.
+start_mongo() {
+    tests/mongo_server.sh install
+    [ -z "${MONGODB_URI:-}" ] || return 0
+    local port
+    port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    mongo_data=$(mktemp -d)
+    tests/mongo_server.sh run --port "$port" --data "$mongo_data" >"$reports/mongo.log" 2>&1 &
+    mongo_pid=$!
+    trap stop_mongo EXIT
+    for _ in $(seq 300); do
+        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
+        sleep 0.1
+    done
+    unit_uri=$(tests/mongo_server.sh uri --port "$port")
+}
+
+stop_mongo() {
+    [ -n "${mongo_pid:-}" ] || return 0
+    kill "$mongo_pid" 2>/dev/null || true
+    wait "$mongo_pid" 2>/dev/null || true
+    rm -rf "$mongo_data"
+    mongo_pid=
+}
+
+unit() { # folder args…
+    local folder=$1
+    shift
+    env MONGODB_URI="${unit_uri:-${MONGODB_URI:-}}" \
+        ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        meson test -C "build/$folder" --no-rebuild --print-errorlogs "$@" || return 1
+    cp "build/$folder/meson-logs/testlog.junit.xml" "$reports/unit-$folder.xml"
+}
+
+run_pytest() { # folder report paths and args…
+    local folder=$1 report=$2
+    shift 2
+    env HEADCOUNT_BUILD="$PWD/build/$folder" PYTHONDONTWRITEBYTECODE=1 \
+        /usr/bin/python3 -m pytest -c tests/pytest.ini --rootdir tests \
+        --junitxml "$reports/$report.xml" "$@"
+}
+
+units() {
+    start_mongo
+    suite 'unit tests' unit plain "$@"
+    suite 'unit tests, sanitized' unit sanitized "$@"
+    stop_mongo
+    [ $# -gt 0 ] || suite 'protocol vectors, second implementation' run_pytest plain vectors -q tests/unit
+}
+
+journeys() {
+    suite 'journeys' run_pytest plain journey tests/journey "$@"
+    suite 'journeys, sanitized' run_pytest sanitized journey-sanitized tests/journey "$@"
+}
+
+browsers() {
+    suite 'pages in Chromium' run_pytest plain browser tests/browser "$@"
+}
+
+part=${1:-all}
+[ $# -eq 0 ] || shift
+case $part in
+all | lint | unit | journey | browser) ;;
+*) die 100 "test: no such part: $part; allowed: lint, unit, journey, browser" ;;
+esac
+
+need_packages build demo test
+build_tested
+rm -rf "$reports"
+mkdir -p "$reports"
+case $part in
+all)
+    suite 'layout of the sources' lint
+    units
+    journeys
+    browsers
+    ;;
+lint) suite 'layout of the sources' lint ;;
+unit) units "$@" ;;
+journey) journeys "$@" ;;
+browser) browsers "$@" ;;
+esac
+
+printf '\n%d s in all\n' $((SECONDS - started))
+/usr/bin/python3 tools/dev/sum_up.py "$failed" "$reports"
