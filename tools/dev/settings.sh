@@ -1,0 +1,16 @@
+#!/bin/sh
+# settings.sh BUILD-FOLDER: prints docs/settings.md from the programs' own tables.
+set -eu
+cat <<'END'
+# Settings
+
+Made by `tools/dev/settings.sh` from each program's `--help-markdown`. Every setting is read from the environment
+variable of this name or from the flag of the same name (`LOG_LEVEL`, `--log-level`); the flag wins. A secret is
+never taken from an argument: it is read from the environment, or from the first line of the file that
+`NAME_FILE` (or `--name-file`) names.
+
+END
+for program in services/gateway/headcount-gateway services/sampler/headcount-sampler \
+    services/store/headcount-store services/api/headcount-api tools/headcount-tap; do
+    "$1/$program" --help-markdown
+done
