@@ -27,7 +27,7 @@ struct count_publish {
     struct encoder *encoder;
     struct count_pacing *pacing;
     struct count_answers *answers;
-    const struct roster *roster;
+    const struct tally *tally;
     struct metrics *metrics;
     struct message message; /* node, role and epoch set; the rest anew for each use */
     uint64_t sequences[SHARD_COUNT];
@@ -81,7 +81,7 @@ send_heartbeat(struct count_publish *publish, enum node_state state, int64_t mon
     message->kind = MESSAGE_HEARTBEAT;
     message->time_ms = clock_wall_ms();
     message->state = state;
-    message->total = roster_total(publish->roster);
+    message->total = tally_total(publish->tally);
     memcpy(message->sequences, publish->sequences, sizeof message->sequences);
     send_message(publish);
 }
@@ -122,7 +122,7 @@ send_state(struct count_publish *publish, unsigned shard, const char *auction)
 {
     if (count_answers_giving(publish->answers) && shard == publish->answer_shard)
         publish->answer_states++;
-    send_count(publish, CHANGE_STATE, shard, auction, roster_count(publish->roster, auction));
+    send_count(publish, CHANGE_STATE, shard, auction, tally_count(publish->tally, auction));
     metrics_add(publish->metrics, METRIC_STATES, 1);
 }
 
@@ -135,7 +135,7 @@ send_answer(struct count_publish *publish, int64_t mono_ms)
         if (!count_answers_begin(answers, mono_ms, &publish->answer_shard))
             return false;
         publish->answer_states = 0;
-        roster_each(publish->roster, publish->answer_shard, add_to_answer, answers);
+        tally_each(publish->tally, publish->answer_shard, add_to_answer, answers);
         send_count(publish, CHANGE_BEGIN, publish->answer_shard, NULL, 0);
         return true;
     }
@@ -250,7 +250,7 @@ count_publish_new(const struct count_publish_options *options, char *error, size
     publish->encoder = encoder_new();
     publish->pacing = count_pacing_new(options->count_interval_ms);
     publish->answers = count_answers_new();
-    publish->roster = options->roster;
+    publish->tally = options->tally;
     publish->metrics = options->metrics;
     publish->heartbeat_interval_ms = options->heartbeat_interval_ms;
     publish->message.role = NODE_SAMPLER;

@@ -12,7 +12,7 @@
 #include "metrics.h"
 #include "snapshot.h"
 
-#include "roster.h"
+#include "tally.h"
 
 struct count_publish;
 
@@ -24,8 +24,8 @@ struct count_publish_options {
     int64_t epoch_ms;
     int64_t count_interval_ms;
     int64_t heartbeat_interval_ms;
-    const struct roster *roster; /* borrowed for good: what states are read from */
-    struct metrics *metrics;     /* borrowed for good */
+    const struct tally *tally; /* borrowed for good: what states are read from */
+    struct metrics *metrics;   /* borrowed for good */
 };
 
 /* Binds and begins with heartbeats that say "warming up". NULL with the reason in error. */

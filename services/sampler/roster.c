@@ -1,16 +1,16 @@
-/* In: decoded messages of gateways and ticks; out: changes of live counts and renewals. Pure;
- * the sampler's one thread. What was missed is judged by proto/stream; here are the figures.
+/* In: decoded messages of gateways and ticks; out: changes of live counts, news and renewals.
+ * Pure; the sampler's one thread.
  *
- *     node ──shares[shard]──▶ share ──▶ audience (an auction's sum) ◀── audiences[shard]
+ *                     heartbeat; all shards whole       silent for half the time-out; gap
+ *     (unknown) ─▶ NEW ─────────────────────────▶ SOUND ◀────────────────────────▶ TROUBLED
+ *                   └──────── bye, silence ─────────┴──── bye, silence ──▶ (unknown) ◀┘
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mem.h"
 #define uthash_malloc(bytes_) mem_alloc(bytes_)
 #include <uthash.h>
-#include <utlist.h>
 
 #include "stream.h"
 
@@ -20,203 +20,86 @@
 #define GRACE_MS 500    /* in which a new node answers the first subscription by itself */
 #define WARM_TIMEOUTS 3 /* warm-up ends after so many node time-outs, whole or not */
 
-struct audience {
-    char auction[AUCTION_BYTES];
-    unsigned shard;
-    unsigned shares; /* how many refer to it */
-    uint64_t count;  /* the sum of its shares' viewers */
-    UT_hash_handle hh;
-};
-
-struct share {
-    struct audience *audience; /* the key */
-    struct node *node;
-    uint64_t joins, leaves;    /* the gateway's pair; viewers are the difference */
-    uint32_t mark;             /* of the begin it was last named under */
-    bool empty;                /* is in the roster's list of empty shares */
-    int64_t empty_ms;          /* since when */
-    struct share *prev, *next; /* in that list, oldest first */
-    UT_hash_handle hh;
-};
-
 struct node {
     char id[NODE_BYTES];
     struct stream stream;
+    struct tally_shares shares;
     int64_t heard_ms;          /* when the last message came */
     int64_t renew_ms;          /* no renewal on its behalf before */
     bool introduced;           /* a heartbeat has told which shards there are */
     bool overdue;              /* silent for longer than a beat should take */
     bool missing[SHARD_COUNT]; /* shards that are not whole */
     unsigned missing_count;
-    struct share *shares[SHARD_COUNT];
+    bool troubled; /* any of these: something of it may be missing */
     UT_hash_handle hh;
 };
 
 struct roster {
     struct roster_options options;
+    struct tally *tally;
     struct node *nodes;
     struct node *last; /* the last one looked up */
-    struct audience *audiences[SHARD_COUNT];
-    struct share *empty; /* shares without viewers, longest first */
-    size_t audience_count;
-    uint64_t total;
-    uint64_t lost, gaps;
-    unsigned troubled;             /* nodes overdue or not whole */
+    uint64_t gaps;
+    unsigned troubled;             /* how many nodes are */
     int64_t start_ms, tick_ms;     /* monotonic */
     int64_t renew_ms[SHARD_COUNT]; /* no renewal of the shard before */
     bool renew[SHARD_COUNT];       /* wanted */
     unsigned renew_next;           /* where roster_renewal() looks on */
     bool ready;
+    bool closing; /* no more callbacks */
 };
+
+static void
+tell_change(void *arg, const struct tally_change *change)
+{
+    struct roster *roster = arg;
+    if (!roster->closing)
+        roster->options.change(roster->options.arg, change);
+}
+
+static void
+tell_news(struct roster *roster, const struct node *node, enum roster_news news)
+{
+    roster->options.news(roster->options.arg, node->id, news);
+}
 
 struct roster *
 roster_new(const struct roster_options *options, int64_t mono_ms)
 {
     struct roster *roster = mem_alloc(sizeof *roster);
     roster->options = *options;
+    roster->tally = tally_new(tell_change, roster);
     roster->start_ms = roster->tick_ms = mono_ms;
     return roster;
 }
 
-static bool
-is_troubled(const struct node *node)
+/* To be called after any change of what makes a node troubled. */
+static void
+judge_trouble(struct roster *roster, struct node *node)
 {
-    return node->overdue || node->missing_count || !node->introduced;
+    bool troubled = node->overdue || node->missing_count || !node->introduced;
+    roster->troubled += (unsigned)troubled - (unsigned)node->troubled;
+    node->troubled = troubled;
 }
 
-/* Changes what makes a node troubled, keeping the roster's number of such nodes right. */
+/* Notes whether the shard is whole now. */
 static void
-set_missing(struct roster *roster, struct node *node, unsigned shard, bool missing)
+look_at_shard(struct roster *roster, struct node *node, unsigned shard)
 {
-    if (node->missing[shard] == missing)
+    bool missing = !stream_shard_whole(&node->stream, shard);
+    if (missing == node->missing[shard])
         return;
-    bool before = is_troubled(node);
     node->missing[shard] = missing;
     node->missing_count += missing ? 1 : -1u;
     roster->gaps += missing && node->introduced;
-    roster->troubled += (unsigned)is_troubled(node) - (unsigned)before;
-}
-
-static void
-set_overdue(struct roster *roster, struct node *node, bool overdue)
-{
-    bool before = is_troubled(node);
-    node->overdue = overdue;
-    roster->troubled += (unsigned)is_troubled(node) - (unsigned)before;
-}
-
-static void
-set_introduced(struct roster *roster, struct node *node, bool introduced)
-{
-    bool before = is_troubled(node);
-    node->introduced = introduced;
-    roster->troubled += (unsigned)is_troubled(node) - (unsigned)before;
-}
-
-/* Tells a change, unless a gateway's merged counters moved without moving anything. */
-static void
-tell_change(struct roster *roster, const struct audience *audience, uint64_t joins,
-            uint64_t leaves)
-{
-    if (!joins && !leaves)
-        return;
-    struct roster_change change = {audience->auction, joins, leaves, audience->count};
-    roster->options.change(roster->options.arg, &change);
-}
-
-static struct audience *
-find_audience(const struct roster *roster, const char *auction, unsigned shard)
-{
-    struct audience *audience;
-    HASH_FIND(hh, roster->audiences[shard], auction, strlen(auction), audience);
-    return audience;
-}
-
-static struct audience *
-add_audience(struct roster *roster, const char *auction, unsigned shard)
-{
-    struct audience *audience = mem_alloc(sizeof *audience);
-    strcpy(audience->auction, auction);
-    audience->shard = shard;
-    HASH_ADD(hh, roster->audiences[shard], auction, strlen(auction), audience);
-    roster->audience_count++;
-    return audience;
-}
-
-static struct share *
-add_share(struct node *node, struct audience *audience)
-{
-    struct share *share = mem_alloc(sizeof *share);
-    share->audience = audience;
-    share->node = node;
-    audience->shares++;
-    HASH_ADD(hh, node->shares[audience->shard], audience, sizeof share->audience, share);
-    return share;
-}
-
-static void
-note_emptiness(struct roster *roster, struct share *share, int64_t mono_ms)
-{
-    bool empty = share->joins == share->leaves;
-    if (empty == share->empty)
-        return;
-    share->empty = empty;
-    share->empty_ms = mono_ms;
-    if (empty)
-        DL_APPEND(roster->empty, share);
-    else
-        DL_DELETE(roster->empty, share);
-}
-
-static void
-forget_share(struct roster *roster, struct share *share)
-{
-    struct audience *audience = share->audience;
-    HASH_DELETE(hh, share->node->shares[audience->shard], share);
-    if (share->empty)
-        DL_DELETE(roster->empty, share);
-    free(share);
-    if (--audience->shares)
-        return;
-    HASH_DELETE(hh, roster->audiences[audience->shard], audience);
-    roster->audience_count--;
-    free(audience);
-}
-
-/* Its viewers are gone, and so is the share. */
-static void
-drop_share(struct roster *roster, struct share *share)
-{
-    uint64_t viewers = share->joins - share->leaves;
-    share->audience->count -= viewers;
-    roster->total -= viewers;
-    tell_change(roster, share->audience, 0, viewers);
-    forget_share(roster, share);
-}
-
-static void
-drop_shard(struct roster *roster, struct node *node, unsigned shard, const uint32_t *mark)
-{
-    struct share *share, *next;
-    HASH_ITER(hh, node->shares[shard], share, next)
-    {
-        if (!mark || share->mark != *mark)
-            drop_share(roster, share);
-    }
-}
-
-static void
-drop_shares(struct roster *roster, struct node *node)
-{
-    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
-        drop_shard(roster, node, shard, NULL);
+    judge_trouble(roster, node);
 }
 
 static void
 drop_node(struct roster *roster, struct node *node)
 {
-    drop_shares(roster, node);
-    roster->troubled -= is_troubled(node);
+    tally_drop(roster->tally, &node->shares);
+    roster->troubled -= node->troubled;
     if (roster->last == node)
         roster->last = NULL;
     HASH_DELETE(hh, roster->nodes, node);
@@ -229,17 +112,10 @@ roster_destroy(struct roster **roster)
     if (!*roster)
         return;
     struct node *node, *next;
-    (*roster)->options.change = NULL;
+    (*roster)->closing = true;
     HASH_ITER(hh, (*roster)->nodes, node, next)
-    {
-        for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
-            struct share *share, *next_share;
-            HASH_ITER(hh, node->shares[shard], share, next_share)
-            forget_share(*roster, share);
-        }
-        HASH_DELETE(hh, (*roster)->nodes, node);
-        free(node);
-    }
+    drop_node(*roster, node);
+    tally_destroy(&(*roster)->tally);
     free(*roster);
     *roster = NULL;
 }
@@ -265,54 +141,24 @@ add_node(struct roster *roster, const char *id, int64_t mono_ms)
     strcpy(node->id, id);
     node->renew_ms = mono_ms + GRACE_MS;
     HASH_ADD_STR(roster->nodes, id, node);
-    roster->troubled++; /* until it is introduced */
+    judge_trouble(roster, node);
     roster->last = node;
+    tell_news(roster, node, ROSTER_FOUND);
     return node;
 }
 
+/* The stream has gone on to a newer epoch, of which it knows nothing. */
 static void
-restart_node(struct roster *roster, struct node *node, int64_t mono_ms)
+restart_node(struct roster *roster, struct node *node, bool first, int64_t mono_ms)
 {
-    drop_shares(roster, node);
-    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
-        set_missing(roster, node, shard, false);
-    set_introduced(roster, node, false);
+    tally_drop(roster->tally, &node->shares);
+    memset(node->missing, 0, sizeof node->missing);
+    node->missing_count = 0;
+    node->introduced = false;
     node->renew_ms = mono_ms + GRACE_MS;
-}
-
-static uint64_t
-greater(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* Takes a gateway's pair of an auction. A pair seen for the first time brings its viewers as
- * joins; an empty one that is unknown is not worth keeping. */
-static void
-apply_pair(struct roster *roster, struct node *node, const struct message *message,
-           uint32_t mark, int64_t mono_ms)
-{
-    struct audience *audience = find_audience(roster, message->auction, message->shard);
-    struct share *share = NULL;
-    if (audience)
-        HASH_FIND(hh, node->shares[message->shard], &audience, sizeof audience, share);
-    if (!share && message->joins == message->leaves)
-        return;
-    if (!share) {
-        if (!audience)
-            audience = add_audience(roster, message->auction, message->shard);
-        share = add_share(node, audience);
-        share->joins = share->leaves = message->leaves;
-    }
-    uint64_t joins = greater(share->joins, message->joins) - share->joins;
-    uint64_t leaves = greater(share->leaves, message->leaves) - share->leaves;
-    share->joins += joins;
-    share->leaves += leaves;
-    share->mark = mark;
-    audience->count += joins - leaves;
-    roster->total += joins - leaves;
-    note_emptiness(roster, share, mono_ms);
-    tell_change(roster, audience, joins, leaves);
+    judge_trouble(roster, node);
+    if (!first)
+        tell_news(roster, node, ROSTER_RESTARTED);
 }
 
 /* A node that is new answers the first subscription by itself, and what it leaves out its
@@ -332,18 +178,20 @@ take_event(struct roster *roster, struct node *node, const struct message *messa
         message->joins - message->leaves > ROSTER_VIEWERS_MAX)
         return ROSTER_RANGE;
     uint32_t mark = 0;
-    bool gap = false;
+    bool gap = false, first = !node->stream.epoch_ms;
     enum stream_verdict verdict = stream_take(&node->stream, message, &mark, &gap);
     bool figures = message->change == CHANGE_STATE || message->change == CHANGE_JOIN ||
                    message->change == CHANGE_LEAVE;
     if (verdict == STREAM_RESTART)
-        restart_node(roster, node, mono_ms);
+        restart_node(roster, node, first, mono_ms);
     if (verdict == STREAM_SWEEP)
-        drop_shard(roster, node, message->shard, &mark);
-    if (figures && (verdict == STREAM_APPLY || verdict == STREAM_RESTART))
-        apply_pair(roster, node, message, mark, mono_ms);
-    bool whole = stream_shard_whole(&node->stream, message->shard);
-    set_missing(roster, node, message->shard, !whole);
+        tally_sweep(roster->tally, &node->shares, message->shard, mark);
+    if (figures && (verdict == STREAM_APPLY || verdict == STREAM_RESTART)) {
+        struct tally_pair pair = {message->auction, message->shard, message->joins,
+                                  message->leaves, mark};
+        tally_take(roster->tally, &node->shares, &pair, mono_ms);
+    }
+    look_at_shard(roster, node, message->shard);
     if (gap)
         want_renewal(roster, node, message->shard, mono_ms);
     return ROSTER_TAKEN;
@@ -354,16 +202,27 @@ take_heartbeat(struct roster *roster, struct node *node, const struct message *m
                int64_t mono_ms)
 {
     bool behind[SHARD_COUNT] = {false};
-    bool restart = false;
+    bool restart = false, first = !node->stream.epoch_ms;
     stream_heartbeat(&node->stream, message, behind, &restart);
     if (restart)
-        restart_node(roster, node, mono_ms);
+        restart_node(roster, node, first, mono_ms);
     for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
-        set_missing(roster, node, shard, !stream_shard_whole(&node->stream, shard));
+        look_at_shard(roster, node, shard);
         if (behind[shard])
             want_renewal(roster, node, shard, mono_ms);
     }
-    set_introduced(roster, node, true);
+    node->introduced = true;
+    judge_trouble(roster, node);
+    return ROSTER_TAKEN;
+}
+
+static enum roster_result
+take_bye(struct roster *roster, struct node *node)
+{
+    if (!node)
+        return ROSTER_TAKEN;
+    tell_news(roster, node, ROSTER_LEFT);
+    drop_node(roster, node);
     return ROSTER_TAKEN;
 }
 
@@ -377,17 +236,17 @@ roster_take(struct roster *roster, const struct message *message, int64_t mono_m
     struct node *node = find_node(roster, message->node);
     if (node && message->epoch_ms < node->stream.epoch_ms)
         return ROSTER_OLD;
-    if (message->kind == MESSAGE_BYE) {
-        if (node)
-            drop_node(roster, node);
-        return ROSTER_TAKEN;
-    }
+    if (message->kind == MESSAGE_BYE)
+        return take_bye(roster, node);
     if (!node)
         node = add_node(roster, message->node, mono_ms);
     if (!node)
         return ROSTER_FULL;
     node->heard_ms = mono_ms;
-    set_overdue(roster, node, false);
+    if (node->overdue) {
+        node->overdue = false;
+        judge_trouble(roster, node);
+    }
     return message->kind == MESSAGE_EVENT ? take_event(roster, node, message, mono_ms)
                                           : take_heartbeat(roster, node, message, mono_ms);
 }
@@ -397,18 +256,12 @@ judge_silence(struct roster *roster, struct node *node, int64_t mono_ms)
 {
     int64_t silent_ms = mono_ms - node->heard_ms;
     if (silent_ms > roster->options.node_timeout_ms) {
-        roster->lost++;
+        tell_news(roster, node, ROSTER_LOST);
         drop_node(roster, node);
         return;
     }
-    set_overdue(roster, node, silent_ms > roster->options.node_timeout_ms / 2);
-}
-
-static void
-forget_empty(struct roster *roster, int64_t mono_ms)
-{
-    while (roster->empty && mono_ms - roster->empty->empty_ms >= ROSTER_FORGET_MS)
-        forget_share(roster, roster->empty);
+    node->overdue = silent_ms > roster->options.node_timeout_ms / 2;
+    judge_trouble(roster, node);
 }
 
 static bool
@@ -435,7 +288,7 @@ roster_tick(struct roster *roster, int64_t mono_ms)
             node->heard_ms = mono_ms;
         judge_silence(roster, node, mono_ms);
     }
-    forget_empty(roster, mono_ms);
+    tally_forget(roster->tally, mono_ms);
     if (!roster->ready)
         roster->ready = is_warm(roster, mono_ms);
 }
@@ -467,23 +320,10 @@ roster_troubled(const struct roster *roster)
     return roster->troubled;
 }
 
-uint64_t
-roster_count(const struct roster *roster, const char *auction)
+const struct tally *
+roster_tally(const struct roster *roster)
 {
-    const struct audience *audience = find_audience(roster, auction, auction_shard(auction));
-    return audience ? audience->count : 0;
-}
-
-uint64_t
-roster_total(const struct roster *roster)
-{
-    return roster->total;
-}
-
-size_t
-roster_auctions(const struct roster *roster)
-{
-    return roster->audience_count;
+    return roster->tally;
 }
 
 size_t
@@ -493,24 +333,7 @@ roster_nodes(const struct roster *roster)
 }
 
 uint64_t
-roster_lost(const struct roster *roster)
-{
-    return roster->lost;
-}
-
-uint64_t
 roster_gaps(const struct roster *roster)
 {
     return roster->gaps;
-}
-
-void
-roster_each(const struct roster *roster, unsigned shard,
-            void (*each)(void *arg, const char *auction, uint64_t count), void *arg)
-{
-    const struct audience *audience;
-    for (audience = roster->audiences[shard]; audience; audience = audience->hh.next) {
-        if (audience->count)
-            each(arg, audience->auction, audience->count);
-    }
 }

@@ -1,13 +1,10 @@
-/* Who is watching what: gateways' counter pairs in, live counts across all gateways out. Pure:
- * decoded messages and monotonic times in, changes out through one callback; no socket, no
- * clock, no log. One thread.
+/* Which gateways there are, and what is known of each: their messages in, live counts across
+ * all of them out. Pure: decoded messages and monotonic times in, changes and news through
+ * callbacks; no socket, no clock, no log. One thread.
  *
- * A gateway's share of an auction is its pair (joins, leaves). Shares are added up per auction;
- * whatever moves a sum is told as one change whose joins - leaves is the difference. A gateway
- * that is lost takes its viewers along as leaves, one that is found brings them as joins.
- *
- * Bounded: at most ROSTER_NODES_MAX gateways; a share that has been empty for
- * ROSTER_FORGET_MS is forgotten, and an auction with its last share. */
+ * What was missed is judged by proto/stream, the figures are in the tally. A gateway that is
+ * lost takes its viewers along as leaves, one that is found brings them as joins. At most
+ * ROSTER_NODES_MAX gateways are kept. */
 #ifndef ROSTER_H
 #define ROSTER_H
 
@@ -17,27 +14,30 @@
 
 #include "message.h"
 
+#include "tally.h"
+
 #define ROSTER_NODES_MAX 4096
 #define ROSTER_VIEWERS_MAX 1000000000 /* of one gateway in one auction */
-#define ROSTER_FORGET_MS 30000        /* less than the minute a gateway remembers */
 
-struct roster_change {
-    const char *auction; /* valid during the call */
-    uint64_t joins, leaves;
-    uint64_t count; /* the live count now */
+enum roster_news {
+    ROSTER_FOUND,     /* heard for the first time, or again after it was gone */
+    ROSTER_RESTARTED, /* a newer epoch: all it had said before is void */
+    ROSTER_LOST,      /* silent for too long */
+    ROSTER_LEFT       /* said bye */
 };
 
 struct roster_options {
     int64_t node_timeout_ms; /* silence after which a gateway is gone */
     int64_t settle_ms;       /* warm-up lasts at least this long */
-    void (*change)(void *arg, const struct roster_change *change);
-    void *arg;
+    tally_change_f *change;
+    void (*news)(void *arg, const char *node, enum roster_news news);
+    void *arg; /* of both */
 };
 
 struct roster;
 
 struct roster *roster_new(const struct roster_options *options, int64_t mono_ms);
-void roster_destroy(struct roster **roster);
+void roster_destroy(struct roster **roster); /* tells no change any more */
 
 enum roster_result {
     ROSTER_TAKEN,
@@ -67,15 +67,8 @@ bool roster_ready(const struct roster *roster);
 /* Whether anything may be missing now: a gateway is overdue or a gap is not healed yet. */
 bool roster_troubled(const struct roster *roster);
 
-uint64_t roster_count(const struct roster *roster, const char *auction); /* 0 when unknown */
-uint64_t roster_total(const struct roster *roster);                      /* viewers in all */
-size_t roster_auctions(const struct roster *roster); /* with a share, be it empty */
+const struct tally *roster_tally(const struct roster *roster); /* the figures; borrowed */
 size_t roster_nodes(const struct roster *roster);
-uint64_t roster_lost(const struct roster *roster); /* gateways lost by silence so far */
 uint64_t roster_gaps(const struct roster *roster); /* times something was missed so far */
-
-/* Every auction of a shard that has viewers. The callback must not change the roster. */
-void roster_each(const struct roster *roster, unsigned shard,
-                 void (*each)(void *arg, const char *auction, uint64_t count), void *arg);
 
 #endif

@@ -15,9 +15,10 @@
 #define SETTLE_MS 1250
 #define AUCTIONS 40
 
-/* What the changes told add up to, auction by auction. */
+/* What the changes told add up to, auction by auction, and how often each news came. */
 struct ledger {
     int64_t count[AUCTIONS], joins[AUCTIONS], leaves[AUCTIONS];
+    int news[ROSTER_LEFT + 1];
 };
 
 static const char *
@@ -29,7 +30,7 @@ name_auction(int i)
 }
 
 static void
-note_change(void *arg, const struct roster_change *change)
+note_change(void *arg, const struct tally_change *change)
 {
     struct ledger *ledger = arg;
     int i = atoi(change->auction + strlen("lot-"));
@@ -41,12 +42,21 @@ note_change(void *arg, const struct roster_change *change)
     assert_in_range(change->count, 0, ROSTER_VIEWERS_MAX);
 }
 
+static void
+note_news(void *arg, const char *node, enum roster_news news)
+{
+    struct ledger *ledger = arg;
+    assert_true(*node);
+    ledger->news[news]++;
+}
+
 static struct roster *
 make_roster(struct ledger *ledger, int64_t mono_ms)
 {
     struct roster_options options = {.node_timeout_ms = TIMEOUT_MS,
                                      .settle_ms = SETTLE_MS,
                                      .change = note_change,
+                                     .news = note_news,
                                      .arg = ledger};
     return roster_new(&options, mono_ms);
 }
@@ -113,9 +123,9 @@ test_two_gateways(void **state)
     take(roster, make_event("b", 20, CHANGE_JOIN, 1, 1, 1, 0), 0);
     take(roster, make_event("b", 20, CHANGE_JOIN, 1, 2, 2, 0), 0);
     take(roster, make_event("b", 20, CHANGE_LEAVE, 1, 3, 2, 1), 0);
-    assert_int_equal(roster_count(roster, "lot-1"), 2);
-    assert_int_equal(roster_count(roster, "lot-2"), 0);
-    assert_int_equal(roster_total(roster), 2);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 2);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-2"), 0);
+    assert_int_equal(tally_total(roster_tally(roster)), 2);
     assert_int_equal(ledger.joins[1], 3);
     assert_int_equal(ledger.leaves[1], 1);
     roster_destroy(&roster);
@@ -131,16 +141,16 @@ test_repeats_and_gaps(void **state)
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 1, 1, 0), 0);
     take(roster, make_heartbeat("a", 10, 1, 1), 0);
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 1, 1, 0), 0);
-    assert_int_equal(roster_count(roster, "lot-1"), 1);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1);
     assert_false(roster_troubled(roster));
     take(roster, make_event("a", 10, CHANGE_LEAVE, 1, 9, 6, 3), 1000); /* 2 to 8 were lost */
-    assert_int_equal(roster_count(roster, "lot-1"), 3);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 3);
     assert_int_equal(ledger.joins[1], 6);
     assert_int_equal(ledger.leaves[1], 3);
     assert_true(roster_troubled(roster));
     assert_int_equal(roster_gaps(roster), 1);
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 4, 4, 0), 1000); /* comes late */
-    assert_int_equal(roster_count(roster, "lot-1"), 3);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 3);
     assert_int_equal(roster_renewal(roster, 1000), auction_shard("lot-1"));
     assert_int_equal(roster_renewal(roster, 1000), -1);
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 9, 0, 0), 1100);
@@ -164,7 +174,7 @@ test_sweep(void **state)
     take(roster, make_event("b", 10, CHANGE_JOIN, 1, 1, 1, 0), 0);
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 2, 0, 0), 0);
     take(roster, make_event("a", 10, CHANGE_END, 1, 2, 0, 0), 0);
-    assert_int_equal(roster_count(roster, "lot-1"), 1); /* b's */
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1); /* b's */
     assert_int_equal(ledger.leaves[1], 1);
     roster_destroy(&roster);
 }
@@ -179,13 +189,15 @@ test_restart(void **state)
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 5, 5, 0), 0);
     take(roster, make_event("a", 10, CHANGE_JOIN, 2, 1, 1, 0), 0);
     take(roster, make_event("a", 11, CHANGE_JOIN, 1, 1, 1, 0), 0);
-    assert_int_equal(roster_count(roster, "lot-1"), 1);
-    assert_int_equal(roster_count(roster, "lot-2"), 0);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-2"), 0);
     assert_int_equal(ledger.leaves[1], 5);
     assert_int_equal(roster_take(roster, &old, 0), ROSTER_OLD);
-    assert_int_equal(roster_count(roster, "lot-1"), 1);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1);
     take(roster, make_heartbeat("a", 12, 1, 0), 0); /* a heartbeat tells of it as well */
-    assert_int_equal(roster_total(roster), 0);
+    assert_int_equal(ledger.news[ROSTER_FOUND], 1);
+    assert_int_equal(ledger.news[ROSTER_RESTARTED], 2);
+    assert_int_equal(tally_total(roster_tally(roster)), 0);
     roster_destroy(&roster);
 }
 
@@ -203,11 +215,11 @@ test_silence_and_return(void **state)
     tick_until(roster, &mono_ms, 1600);
     assert_true(roster_troubled(roster)); /* its heartbeat is overdue */
     tick_until(roster, &mono_ms, 3000);
-    assert_int_equal(roster_count(roster, "lot-1"), 4);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 4);
     tick_until(roster, &mono_ms, 3100);
-    assert_int_equal(roster_count(roster, "lot-1"), 0);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 0);
     assert_int_equal(roster_nodes(roster), 0);
-    assert_int_equal(roster_lost(roster), 1);
+    assert_int_equal(ledger.news[ROSTER_LOST], 1);
     assert_int_equal(ledger.leaves[1], 4);
     assert_false(roster_troubled(roster)); /* nobody is known any more */
     take(roster, make_heartbeat("a", 10, 1, 1), 5000);
@@ -217,7 +229,7 @@ test_silence_and_return(void **state)
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 1, 0, 0), 6000);
     take(roster, make_event("a", 10, CHANGE_STATE, 1, 1, 4, 0), 6000);
     take(roster, make_event("a", 10, CHANGE_END, 1, 1, 1, 0), 6000);
-    assert_int_equal(roster_count(roster, "lot-1"), 4);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 4);
     assert_int_equal(ledger.joins[1], 8);
     assert_false(roster_troubled(roster));
     roster_destroy(&roster);
@@ -238,8 +250,8 @@ test_older_run_is_not_heard(void **state)
         tick_until(roster, &mono_ms, mono_ms);
     }
     take(roster, older, mono_ms);
-    assert_int_equal(roster_count(roster, "lot-1"), 0);
-    assert_int_equal(roster_count(roster, "lot-2"), 1);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 0);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-2"), 1);
     roster_destroy(&roster);
 }
 
@@ -252,12 +264,13 @@ test_bye(void **state)
     (void)state;
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 1, 1, 0), 0);
     assert_int_equal(roster_take(roster, &old, 0), ROSTER_OLD);
-    assert_int_equal(roster_count(roster, "lot-1"), 1);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1);
     take(roster, make_bye("a", 10), 0);
     take(roster, make_bye("nobody", 10), 0);
-    assert_int_equal(roster_count(roster, "lot-1"), 0);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 0);
     assert_int_equal(roster_nodes(roster), 0);
-    assert_int_equal(roster_lost(roster), 0);
+    assert_int_equal(ledger.news[ROSTER_LOST], 0);
+    assert_int_equal(ledger.news[ROSTER_LEFT], 1);
     assert_false(roster_troubled(roster));
     roster_destroy(&roster);
 }
@@ -274,9 +287,9 @@ test_own_deafness(void **state)
     tick_until(roster, &mono_ms, 500);
     mono_ms += 20000;
     roster_tick(roster, mono_ms);
-    assert_int_equal(roster_count(roster, "lot-1"), 1);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1);
     tick_until(roster, &mono_ms, mono_ms + TIMEOUT_MS + 100);
-    assert_int_equal(roster_count(roster, "lot-1"), 0);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 0);
     roster_destroy(&roster);
 }
 
@@ -338,19 +351,20 @@ test_forgetting(void **state)
         take(roster, make_event("a", 10 + i, CHANGE_JOIN, i, 1, 1, 0), 0);
         take(roster, make_event("a", 10 + i, CHANGE_LEAVE, i, 2, 1, 1), 0);
     }
-    assert_int_equal(roster_auctions(roster), 1); /* the restarts dropped the others */
+    assert_int_equal(tally_auctions(roster_tally(roster)),
+                     1); /* the restarts dropped the others */
     take(roster, make_event("b", 10, CHANGE_JOIN, 3, ++sequence, 50, 49), 0);
     take(roster, make_event("b", 10, CHANGE_LEAVE, 3, ++sequence, 50, 50), 0);
     take(roster, make_event("b", 10, CHANGE_STATE, 4, 0, 50, 50), 0); /* not worth keeping */
-    assert_int_equal(roster_auctions(roster), 2);
-    for (int64_t mono_ms = 0; mono_ms <= ROSTER_FORGET_MS; mono_ms += 500) {
+    assert_int_equal(tally_auctions(roster_tally(roster)), 2);
+    for (int64_t mono_ms = 0; mono_ms <= TALLY_FORGET_MS; mono_ms += 500) {
         take(roster, make_heartbeat("b", 10, 3, sequence), mono_ms);
         roster_tick(roster, mono_ms);
     }
-    assert_int_equal(roster_auctions(roster), 0);
+    assert_int_equal(tally_auctions(roster_tally(roster)), 0);
     int64_t joins = ledger.joins[3];
-    take(roster, make_event("b", 10, CHANGE_JOIN, 3, ++sequence, 91, 90), ROSTER_FORGET_MS);
-    assert_int_equal(roster_count(roster, "lot-3"), 1);
+    take(roster, make_event("b", 10, CHANGE_JOIN, 3, ++sequence, 91, 90), TALLY_FORGET_MS);
+    assert_int_equal(tally_count(roster_tally(roster), "lot-3"), 1);
     assert_int_equal(ledger.joins[3], joins + 1);
     roster_destroy(&roster);
 }
@@ -531,10 +545,10 @@ compare_with_truth(const struct bus *bus)
             if (gateway->alive)
                 truth += gateway->joins[i] - gateway->leaves[i];
         }
-        assert_int_equal(roster_count(bus->roster, name_auction(i)), truth);
+        assert_int_equal(tally_count(roster_tally(bus->roster), name_auction(i)), truth);
         total += truth;
     }
-    assert_int_equal(roster_total(bus->roster), total);
+    assert_int_equal(tally_total(roster_tally(bus->roster)), total);
     assert_false(roster_troubled(bus->roster));
 }
 
@@ -563,7 +577,8 @@ test_random_gateways(void **state)
             live_on(bus, 5000, false); /* healed within 5 s, with viewers coming and going */
             compare_with_truth(bus);
             for (int i = 0; i < AUCTIONS; i++)
-                assert_int_equal(ledger.count[i], roster_count(bus->roster, name_auction(i)));
+                assert_int_equal(ledger.count[i],
+                                 tally_count(roster_tally(bus->roster), name_auction(i)));
         }
         roster_destroy(&bus->roster);
         free(bus);
