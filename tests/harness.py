@@ -54,7 +54,6 @@ SHORT_TEMPO = {
     "NODE_TIMEOUT_MS": 2000,
     "FLAG_CACHE_MS": 500,
 }
-TRUE_TEMPO = {}  # the programs' own defaults
 
 
 def wait_until(condition, timeout=10, what="a condition", every=0.02):
@@ -521,13 +520,14 @@ class System:
     """The whole system on one machine.
 
     settings go to every service that starts (unknown ones do no harm); more for one kind are
-    given as gateway={...}, sampler={...}, store={...}, api={...}. Counts of each kind may be
-    given; one of each is the default, and zero leaves a kind out.
+    given as gateway={...}, sampler={...}, store={...}, api={...}; None takes one back. Counts of
+    each kind may be given; one of each is the default, and zero leaves a kind out. tempo={} is
+    the programs' own.
     """
 
     def __init__(
         self, database, settings=None, gateways=1, samplers=1, stores=1, apis=1,
-        gateway=None, sampler=None, store=None, api=None,
+        gateway=None, sampler=None, store=None, api=None, tempo=None,
     ):  # fmt: skip
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hc-", dir="/tmp"))
         self.database = database
@@ -537,7 +537,8 @@ class System:
         self.stopped = False
         counts = {"gateway": gateways, "sampler": samplers, "store": stores, "api": apis}
         own = {"gateway": gateway, "sampler": sampler, "store": store, "api": api}
-        base = {**SHORT_TEMPO, **database.settings(self.directory), **(settings or {})}
+        tempo = SHORT_TEMPO if tempo is None else tempo
+        base = {**tempo, **database.settings(self.directory), **(settings or {})}
         self.services = []
         for kind in ("store", "sampler", "gateway", "api"):
             for index in range(counts[kind]):

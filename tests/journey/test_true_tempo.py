@@ -1,0 +1,43 @@
+"""One run at the real tempo: samples every 5 s, a snapshot a minute, 12 samples in it.
+
+Started before the first test and looked at last, so that the minutes pass beside the other tests.
+"""
+
+import datetime
+
+import pytest
+
+from harness import Database, System, wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def true_tempo(request):
+    """A System with nothing set but its wiring, and three viewers since the session's start."""
+    if not any(item.get_closest_marker("beside") for item in request.session.items):
+        yield None
+        return
+    system = System(Database("sqlite"), tempo={})
+    try:
+        system.start()
+        system.set_tracking("lot-slow")
+        system.viewers_there = system.join("lot-slow", 3)
+        yield system
+    finally:
+        system.stop()
+
+
+@pytest.mark.beside
+@pytest.mark.limit(170)
+def test_a_minute_at_the_true_tempo(true_tempo):
+    def full():
+        found = true_tempo.snapshots("lot-slow")
+        return [snapshot for snapshot in found if snapshot["sampleCount"] == 12]
+
+    snapshot = wait_until(full, 150, "a minute of 12 samples", every=0.5)[0]
+    when = datetime.datetime.fromisoformat(snapshot["timestamp"].replace("Z", "+00:00"))
+    assert (when.second, when.microsecond) == (0, 0)
+    assert snapshot["viewerCount"] == snapshot["minViewers"] == snapshot["peakViewers"] == 3
+    assert snapshot["avgViewers"] == 3 and snapshot["exactAvg"] == 3
+    assert snapshot["coverageMs"] == 60000 and snapshot["complete"] is True
+    assert snapshot["joins"] == snapshot["leaves"] == 0
+    assert {viewer.count for viewer in true_tempo.viewers_there} == {3}
