@@ -1,6 +1,8 @@
 // What every page does: the auction it is about, the admin key, requests to the api.
+import { validKey } from "./figures.mjs";
 
 const KEY = "headcount-admin-key";
+const PATIENCE_MS = 15_000;
 
 export const byId = (id) => document.getElementById(id);
 
@@ -8,17 +10,31 @@ export function show(id, visible) {
   byId(id).hidden = !visible;
 }
 
-// The key comes in the address's fragment, which no server sees, and does not stay there.
-export function adoptKey() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!given) return;
-  sessionStorage.setItem(KEY, given);
-  history.replaceState(null, "", location.pathname + location.search);
+// Only when it differs: a live region is read out whenever it is written to.
+export function setText(id, text) {
+  if (byId(id).textContent !== text) byId(id).textContent = text;
 }
 
 export const hasKey = () => sessionStorage.getItem(KEY) !== null;
-export const setKey = (key) => sessionStorage.setItem(KEY, key);
-export const dropKey = () => sessionStorage.removeItem(KEY);
+
+export function setKey(key) {
+  sessionStorage.setItem(KEY, key);
+  show("forget", true);
+}
+
+export function dropKey() {
+  sessionStorage.removeItem(KEY);
+  show("forget", false);
+}
+
+// The key comes in the address's fragment, which no server sees, and does not stay there.
+function adoptKey() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (given === null) return false;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  if (validKey(given)) setKey(given);
+  return validKey(given);
+}
 
 // The auction in /auctions/<id>/…, put into the page's heading, title and links.
 export function adoptAuction() {
@@ -33,60 +49,86 @@ export function adoptAuction() {
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);
-    this.status = status;
+    this.status = status; // 0: nobody answered
   }
   get unauthorized() {
-    return this.status === 401 || this.status === 403;
+    return this.status === 401;
   }
 }
 
-// The data of an answer; throws an ApiError (status 0: nobody answered).
-export async function request(method, path, body) {
+async function send(method, path, { body, signal = AbortSignal.timeout(PATIENCE_MS) }) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (hasKey()) headers["x-admin-api-key"] = sessionStorage.getItem(KEY);
-  let response, answer;
+  const response = await fetch(`/api/v1${path}`, {
+    method, headers, signal, body: body && JSON.stringify(body), cache: "no-store",
+  });
+  if (response.ok) return response;
+  const answer = await response.json().catch(() => null);
+  throw new ApiError(response.status, answer?.error?.message ?? `The server answered with status ${response.status}.`);
+}
+
+// The answer as read(response) gives it; throws an ApiError. What its caller has taken back by
+// options.signal throws an AbortError.
+async function ask(method, path, options, read) {
   try {
-    response = await fetch(`/api/v1${path}`, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store",
-    });
-    answer = await response.json();
-  } catch {
-    throw new ApiError(response && !response.ok ? response.status : 0, "The server cannot be reached.");
+    return await read(await send(method, path, options));
+  } catch (error) {
+    if (error instanceof ApiError || error.name === "AbortError") throw error;
+    throw new ApiError(0, "The server cannot be reached.");
   }
-  if (!response.ok) throw new ApiError(response.status, answer.error?.message ?? response.statusText);
-  return answer.data;
+}
+
+// The data of a JSON answer.
+export const request = (method, path, body) =>
+  ask(method, path, { body }, async (response) => (await response.json()).data);
+
+// The bytes of an answer, which may take its time.
+export const requestBytes = (path, signal) => ask("GET", path, { signal }, (response) => response.arrayBuffer());
+
+let config = null;
+
+// {viewerSocketUrl, analyticsPublic, version}, asked for once.
+export async function getConfig() {
+  config ??= await request("GET", "/config");
+  return config;
 }
 
 // Calls work() now and then again intervalMs after it ended, but not while the page is hidden.
 export function repeat(work, intervalMs) {
-  let timer;
+  let timer = 0, busy = false;
   const turn = async () => {
+    if (busy || document.hidden) return;
     clearTimeout(timer);
-    if (!document.hidden) await work();
+    busy = true;
+    await work();
+    busy = false;
     timer = setTimeout(turn, intervalMs);
   };
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) turn(); });
-  return turn();
+  document.addEventListener("visibilitychange", turn);
+  turn();
 }
 
 // Asks for the admin key in #key-form; done() is called with a new key in place.
-export function askForKey(wrong, done) {
-  const form = byId("key-form");
-  if (wrong) byId("key-text").textContent = "That key is not right. Enter the admin key.";
+export function askForKey(done) {
+  const form = byId("key-form"), field = byId("key");
+  setText("key-problem", hasKey() ? "That key is not the admin key. Check it and try again." : "");
+  if (hasKey()) dropKey();
   form.hidden = false;
   form.onsubmit = (event) => {
     event.preventDefault();
-    const key = byId("key").value.trim();
-    if (!key) return byId("key").focus();
+    const key = field.value.trim();
+    const valid = validKey(key);
+    setText("key-problem", valid ? "" : key ? "A key has no letters beyond plain ASCII." : "Enter the key first.");
+    if (!valid) return field.focus();
     setKey(key);
-    byId("key").value = "";
+    field.value = "";
     form.hidden = true;
     done();
   };
 }
 
 adoptKey();
-window.addEventListener("hashchange", () => {
-  if (location.hash.startsWith("#key=")) { adoptKey(); location.reload(); }
-});
+show("forget", hasKey());
+byId("forget").onclick = () => { dropKey(); location.reload(); };
+addEventListener("hashchange", () => { if (adoptKey()) location.reload(); });

@@ -1,11 +1,12 @@
-// The list of auctions, with live counts.
-import { byId, repeat, request, show } from "./common.mjs";
-import { validAuction } from "./figures.mjs";
+// The list of auctions, with live counts; the page of it that ?after=ID names.
+import { byId, repeat, request, setText, show } from "./common.mjs";
+import { countText, validAuction, watchingText } from "./figures.mjs";
 
 const PAGE = 50;
 const REFRESH_MS = 3000;
 
-let pages = 1; // shown so far
+const given = new URLSearchParams(location.search).get("after") ?? "";
+const after = validAuction(given) ? given : "";
 
 function makeLink(text, path) {
   const link = document.createElement("a");
@@ -14,32 +15,36 @@ function makeLink(text, path) {
   return link;
 }
 
+function makeCell(className, ...content) {
+  const cell = document.createElement("td");
+  cell.className = className;
+  cell.append(...content);
+  return cell;
+}
+
 function makeRow(id) {
   const row = document.createElement("tr");
   row.dataset.auction = id;
   const name = document.createElement("th");
   name.scope = "row";
   name.append(makeLink(id, `/auctions/${id}`));
-  const count = document.createElement("td");
-  count.className = "number";
-  const tracking = document.createElement("td");
-  tracking.append(document.createElement("span"));
-  const links = document.createElement("td");
-  const box = document.createElement("div");
-  box.className = "links";
-  box.append(makeLink("Live view", `/auctions/${id}/live`), makeLink("Dashboard", `/auctions/${id}`),
+  const links = document.createElement("div");
+  links.className = "links";
+  links.append(makeLink("Live view", `/auctions/${id}/live`), makeLink("Dashboard", `/auctions/${id}`),
     makeLink("Setup", `/auctions/${id}/setup`));
-  for (const link of box.children) link.setAttribute("aria-label", `${link.textContent} of ${id}`);
-  links.append(box);
-  row.append(name, count, tracking, links);
+  for (const link of links.children) link.setAttribute("aria-label", `${link.textContent} of ${id}`);
+  row.append(name, makeCell("number"), makeCell("tracking", document.createElement("span")), makeCell("pages", links));
   return row;
 }
 
-function fillRow(row, auction) {
-  row.children[1].textContent = auction.viewers === null ? "–" : auction.viewers.toLocaleString();
-  const badge = row.children[2].firstElementChild;
-  badge.textContent = auction.enableViewerAnalytics ? "On" : "Off";
-  badge.className = auction.enableViewerAnalytics ? "badge on" : "badge";
+function fillRow(row, { viewers, enableViewerAnalytics }) {
+  const [, count, tracking] = row.children;
+  const text = viewers === null ? "–" : countText(viewers);
+  if (count.textContent !== text) count.textContent = text;
+  count.dataset.live = viewers > 0;
+  const badge = tracking.firstElementChild;
+  badge.textContent = enableViewerAnalytics ? "On" : "Off";
+  badge.className = enableViewerAnalytics ? "badge on" : "badge";
 }
 
 // Keeps the rows there are, so that focus and selection survive a refresh.
@@ -55,44 +60,40 @@ function fillList(auctions) {
   for (const row of old.values()) row.remove();
 }
 
-async function load() {
-  const auctions = [];
-  let next = "", data;
-  for (let page = 0; page < pages && next !== null; page++) {
-    data = await request("GET", `/auctions?limit=${PAGE}&after=${encodeURIComponent(next)}`);
-    auctions.push(...data.auctions);
-    next = data.next;
-  }
-  return { auctions, more: next !== null };
+function summaryText({ auctions, next, live }) {
+  if (!auctions.length) return after ? "No more auctions" : "Nobody is watching right now";
+  if (!live) return "Live counts are not available at the moment";
+  const watching = watchingText(auctions.reduce((sum, auction) => sum + auction.viewers, 0));
+  if (next || after) return `${watching} the auctions on this page`;
+  return `${watching} ${auctions.length === 1 ? "1 auction" : `${countText(auctions.length)} auctions`}`;
+}
+
+function showPage(page) {
+  fillList(page.auctions);
+  setText("summary", summaryText(page));
+  show("list", page.auctions.length > 0);
+  show("empty", page.auctions.length === 0 && !after);
+  show("next", page.next !== null);
+  if (page.next) byId("next").href = `/?after=${page.next}`;
 }
 
 async function refresh() {
   try {
-    const { auctions, more } = await load();
-    fillList(auctions);
+    showPage(await request("GET", `/auctions?limit=${PAGE}&after=${after}`));
     show("problem", false);
-    show("list", auctions.length > 0);
-    show("empty", auctions.length === 0);
-    show("more", more);
-    const watching = auctions.reduce((sum, auction) => sum + (auction.viewers ?? 0), 0);
-    const text = auctions.length
-      ? `${watching.toLocaleString()} watching ${auctions.length.toLocaleString()}${more ? "+" : ""} ${auctions.length === 1 ? "auction" : "auctions"}`
-      : "Nobody is watching right now";
-    if (byId("summary").textContent !== text) byId("summary").textContent = text;
   } catch (error) {
-    byId("problem").textContent = `${error.message} Trying again…`;
+    setText("problem", `${error.message} The figures below may be old. Trying again…`);
     show("problem", true);
   }
 }
 
-byId("more").onclick = () => { pages++; refresh(); };
 byId("open").onsubmit = (event) => {
   event.preventDefault();
-  const id = byId("auction").value.trim();
-  const valid = validAuction(id);
-  byId("auction").setAttribute("aria-invalid", String(!valid));
-  byId("open-error").textContent = valid ? "" : "An auction id is 1 to 64 letters, digits, _ and -.";
-  if (valid) location.href = `/auctions/${id}/live`;
-  else byId("auction").focus();
+  const field = byId("auction"), id = field.value.trim(), valid = validAuction(id);
+  field.setAttribute("aria-invalid", String(!valid));
+  setText("open-error", valid ? "" : "An auction id is 1 to 64 letters, digits, _ and -.");
+  if (valid) location.href = `/auctions/${id}${event.submitter?.value ?? "/live"}`;
+  else field.focus();
 };
+show("first", after !== "");
 repeat(refresh, REFRESH_MS);

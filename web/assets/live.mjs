@@ -1,58 +1,50 @@
 // "475 watching", as it changes; connects again by itself.
-import { adoptAuction, byId, request } from "./common.mjs";
-import { reconnectDelayMs, watchingText } from "./figures.mjs";
+import { adoptAuction, byId, getConfig, setText } from "./common.mjs";
+import { countText, watchingText } from "./figures.mjs";
+import { ViewerSocket } from "./viewer_socket.mjs";
 
-const SAY_EVERY_MS = 5000; // to screen readers
+const SAY_EVERY_MS = 10_000; // to screen readers
+const STATES = {
+  connecting: ["connecting", "Connecting…"],
+  live: ["live", "Live"],
+  waiting: ["reconnecting", "Reconnecting…"],
+  stopped: ["reconnecting", "Not connected"],
+};
 
 const auction = adoptAuction();
-let attempt = 0;
-let announced = 0;
-let sayTimer = null;
-
-function setState(state, text) {
-  byId("watching").dataset.state = state;
-  byId("state-text").textContent = text;
-}
+let count = null; // the newest
+let said = -Infinity;
+let sayTimer = 0;
 
 function say() {
-  sayTimer = null;
-  announced = Date.now();
-  byId("announce").textContent = watchingText(Number(byId("number").dataset.count));
+  sayTimer = 0;
+  said = performance.now();
+  setText("announce", watchingText(count));
 }
 
-function showCount(count) {
-  byId("number").textContent = count.toLocaleString();
-  byId("number").dataset.count = count;
-  document.title = `${watchingText(count)} · ${auction}`;
-  sayTimer ??= setTimeout(say, Math.max(0, announced + SAY_EVERY_MS - Date.now()));
+function showCount(newest) {
+  count = newest;
+  setText("number", countText(count));
+  document.title = `${watchingText(count)} · ${auction} · Headcount`;
+  sayTimer ||= setTimeout(say, Math.max(0, said + SAY_EVERY_MS - performance.now()));
+}
+
+// Connecting for the first time and connecting again are told apart.
+function showState(state) {
+  const [name, text] = STATES[state === "connecting" && count !== null ? "waiting" : state];
+  byId("watching").dataset.state = name;
+  setText("state-text", text);
 }
 
 async function findUrl() {
-  const { viewerSocketUrl } = await request("GET", "/config");
+  const { viewerSocketUrl } = await getConfig();
   const own = `${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:8081/ws`;
-  return `${viewerSocketUrl || own}?auction=${encodeURIComponent(auction)}`;
+  const url = new URL(viewerSocketUrl || own);
+  url.searchParams.set("auction", auction);
+  return url.href;
 }
 
-function again() {
-  setState("reconnecting", "Reconnecting…");
-  setTimeout(connect, reconnectDelayMs(attempt++, Math.random()));
-}
-
-async function connect() {
-  let socket;
-  try {
-    socket = new WebSocket(await findUrl());
-  } catch {
-    return again();
-  }
-  socket.onmessage = ({ data }) => {
-    const message = JSON.parse(data);
-    if (message.event !== "viewerCountUpdate") return;
-    attempt = 0;
-    setState("live", "Live");
-    showCount(message.count);
-  };
-  socket.onclose = again;
-}
-
-connect();
+const socket = new ViewerSocket({ auction, findUrl, onCount: showCount, onState: showState });
+addEventListener("pagehide", () => socket.stop()); // a page that is gone watches nothing
+addEventListener("pageshow", () => socket.start());
+socket.start();

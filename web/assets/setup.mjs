@@ -1,49 +1,62 @@
 // An auction's settings: the switch for viewer analytics.
-import { adoptAuction, askForKey, byId, dropKey, hasKey, request, show } from "./common.mjs";
+import { adoptAuction, askForKey, byId, hasKey, request, setText, show } from "./common.mjs";
 
 const auction = adoptAuction();
 const path = `/auctions/${auction}/settings`;
+let saving = false;
+
+// What is on the page instead of the switch, or nothing.
+function showOnly(id) {
+  for (const one of ["form", "key-form", "problem", "loading"]) show(one, one === id);
+}
 
 function showProblem(error) {
-  show("form", false);
   if (error.unauthorized) {
-    askForKey(hasKey(), load);
-    dropKey();
+    showOnly("key-form");
+    askForKey(load);
     return;
   }
-  byId("problem-text").textContent = error.message;
-  show("problem", true);
+  setText("problem-text", error.message);
+  showOnly("problem");
 }
 
 async function load() {
-  show("problem", false);
+  showOnly("loading");
   try {
     byId("enable").checked = (await request("GET", path)).enableViewerAnalytics;
-    show("form", true);
+    showOnly("form");
   } catch (error) {
     showProblem(error);
   }
 }
 
+function showSaved(state, text) {
+  byId("saved").dataset.state = state;
+  setText("saved", text);
+}
+
 async function save() {
   const wanted = byId("enable").checked;
-  byId("enable").disabled = true;
-  byId("saved").textContent = "Saving…";
+  saving = true;
+  showSaved("saving", "Saving…");
   try {
     const { enableViewerAnalytics } = await request("PATCH", path, { enableViewerAnalytics: wanted });
     byId("enable").checked = enableViewerAnalytics;
-    byId("saved").textContent = enableViewerAnalytics
-      ? "Saved: tracking is on." : "Saved: tracking is off. What was recorded stays until it expires.";
+    showSaved("saved", enableViewerAnalytics
+      ? "Saved. Tracking is on." : "Saved. Tracking is off; what was recorded stays until it expires.");
   } catch (error) {
     byId("enable").checked = !wanted;
-    byId("saved").textContent = `Not saved: ${error.message}`;
+    showSaved("failed", `Not saved: ${error.message} Tracking is still ${wanted ? "off" : "on"}.`);
     if (error.unauthorized) showProblem(error);
   }
-  byId("enable").disabled = false;
-  byId("enable").focus();
+  saving = false;
 }
 
+byId("enable").onclick = (event) => { if (saving) event.preventDefault(); };
 byId("enable").onchange = save;
 byId("retry").onclick = load;
 if (hasKey()) load();
-else askForKey(false, load);
+else {
+  showOnly("key-form");
+  askForKey(load);
+}
