@@ -223,7 +223,8 @@ test_silence_and_return(void **state)
     assert_int_equal(ledger.leaves[1], 4);
     assert_false(roster_troubled(roster)); /* nobody is known any more */
     take(roster, make_heartbeat("a", 10, 1, 1), 5000);
-    assert_true(roster_troubled(roster)); /* its shard is not told yet */
+    assert_true(roster_troubled(roster));               /* its shard is not told yet */
+    assert_int_equal(roster_renewal(roster, 5000), -1); /* it may do so unasked */
     take(roster, make_heartbeat("a", 10, 1, 1), 6000);
     assert_int_equal(roster_renewal(roster, 6000), auction_shard("lot-1"));
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 1, 0, 0), 6000);
@@ -312,6 +313,17 @@ test_warm_up(void **state)
     tick_until(roster, &mono_ms, 2000);
     assert_true(roster_ready(roster));
     roster_destroy(&roster);
+    ledger = (struct ledger){0};
+
+    roster = make_roster(&ledger, mono_ms = 0); /* a heartbeat must tell what there is */
+    take(roster, make_event("a", 10, CHANGE_JOIN, 1, 1, 1, 0), 0);
+    tick_until(roster, &mono_ms, 2000);
+    assert_false(roster_ready(roster));
+    take(roster, make_heartbeat("a", 10, 1, 1), 2000);
+    tick_until(roster, &mono_ms, 2100);
+    assert_true(roster_ready(roster));
+    roster_destroy(&roster);
+    ledger = (struct ledger){0};
 
     roster = make_roster(&ledger, mono_ms = 0); /* everything is told at once */
     take(roster, make_heartbeat("a", 10, 1, 0), 0);
@@ -320,6 +332,7 @@ test_warm_up(void **state)
     tick_until(roster, &mono_ms, SETTLE_MS + 50);
     assert_true(roster_ready(roster));
     roster_destroy(&roster);
+    ledger = (struct ledger){0};
 
     roster = make_roster(&ledger, mono_ms = 0); /* nobody is there */
     tick_until(roster, &mono_ms, TIMEOUT_MS - 100);
@@ -327,6 +340,7 @@ test_warm_up(void **state)
     tick_until(roster, &mono_ms, TIMEOUT_MS);
     assert_true(roster_ready(roster));
     roster_destroy(&roster);
+    ledger = (struct ledger){0};
 
     roster = make_roster(&ledger, mono_ms = 0); /* somebody never tells */
     for (int i = 0; i < 9; i++) {
