@@ -40,15 +40,15 @@ function makeTrendItem(one, most) {
 }
 
 function showTiles(figures) {
-  const briefly = (exact, sampled) =>
-    exact === null || exact === sampled ? "" : `briefly ${countText(exact)} between samples`;
+  const briefly = (exact, beyond) =>
+    exact === null || !beyond ? "" : `briefly ${countText(exact)} between samples`;
   setText("peak", countText(figures.peak));
   setText("peak-hint", moment.format(figures.peakAt));
-  setText("peak-exact", briefly(figures.exactPeak, figures.peak));
+  setText("peak-exact", briefly(figures.exactPeak, figures.exactPeak > figures.peak));
   setText("average", countText(figures.average));
   setText("minimum", countText(figures.minimum));
   setText("minimum-hint", moment.format(figures.minimumAt));
-  setText("minimum-exact", briefly(figures.exactMin, figures.minimum));
+  setText("minimum-exact", briefly(figures.exactMin, figures.exactMin < figures.minimum));
   setText("duration", durationText(figures.durationMs));
 }
 
