@@ -24,14 +24,16 @@ def peers(request):
     peers.samplers = []
     yield peers
     peers.close()
+    faults, logs = [], ""
     for sampler in peers.samplers:
         sampler.signal_term()
         sampler.wait_exit()
         release_port(sampler.settings["ADMIN_PORT"])
-        faults = sampler.faults()
-        assert KEY not in sampler.log()
-        assert not faults, f"{faults}\n{sampler.log()}"
+        faults += sampler.faults()
+        logs += sampler.log()
     shutil.rmtree(directory)
+    assert not faults, f"{faults}\n{logs}"
+    assert KEY not in logs
 
 
 def settings(peers, gateways=1, **more):
@@ -164,7 +166,8 @@ def test_late_sampler_gets_the_state(peers):
     for number in range(300):
         gateways[0].join(f"lot-{number}", 2)
         gateways[1].join(f"lot-{number}")
-    sampler = start(peers, gateways=2, wait=False)
+    beat = {"HEARTBEAT_INTERVAL_MS": 1000, "NODE_TIMEOUT_MS": 2000}
+    sampler = start(peers, gateways=2, wait=False, **beat)
     reader = peers.reader()
     peers.until(lambda: sampler.admin("/readyz") is not None, "its health port")
     assert sampler.admin("/readyz").status == 503
