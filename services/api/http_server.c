@@ -128,11 +128,35 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
     return request->match.route->handle(request);
 }
 
+static struct request **
+find_slot(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+        ->socket_context;
+}
+
+/* Each connection has a slot for its request: the library does not report the end of every
+ * request that it began, such as one of more parameters than its memory holds. */
+static void
+on_connection(void *arg, struct MHD_Connection *connection, void **slot,
+              enum MHD_ConnectionNotificationCode code)
+{
+    (void)arg, (void)connection;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *slot = mem_alloc(sizeof(struct request *));
+    else if (*slot) {
+        request_destroy(*slot);
+        free(*slot);
+        *slot = NULL;
+    }
+}
+
 static void *
 on_first_line(void *arg, const char *target, struct MHD_Connection *connection)
 {
-    (void)connection;
-    return request_new(arg, target);
+    struct request **slot = find_slot(connection);
+    request_destroy(slot);
+    return *slot = request_new(arg, target);
 }
 
 static void
@@ -140,11 +164,9 @@ on_completed(void *arg, struct MHD_Connection *connection, void **context,
              enum MHD_RequestTerminationCode code)
 {
     const struct api_context *api = arg;
-    struct request *request = *context;
-    (void)connection;
     if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
         metrics_add(api->metrics, METRIC_ABORTED, 1);
-    request_destroy(&request);
+    request_destroy(find_slot(connection));
     *context = NULL;
 }
 
@@ -218,7 +240,8 @@ start_daemon(const struct api_context *api, const union place *place)
         (unsigned)settings->connection_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)settings->connection_bytes, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, on_first_line, (void *)api, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, (void *)api, MHD_OPTION_END);
+        on_completed, (void *)api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+        MHD_OPTION_END);
 }
 
 struct http_server *

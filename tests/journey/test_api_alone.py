@@ -417,6 +417,17 @@ def test_hostile_bytes_do_no_harm(alone):
     assert alone.http("GET", "/healthz").status == 200
 
 
+def test_requests_that_the_library_drops_are_freed(alone):
+    alone.api.settings["CONNECTION_TIMEOUT_SECONDS"] = 1
+    alone.begin()
+    parameters = b"GET /healthz?" + b"a&" * 3000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    for _ in range(3):
+        exchange(alone.api.port, parameters)
+    in_flight = "headcount_api_requests_in_flight"
+    harness.wait_until(lambda: alone.api.metric(in_flight) == 0, what="no request in flight")
+    assert alone.http("GET", "/healthz").status == 200
+
+
 def test_an_endless_body_is_cut_off(alone):
     alone.begin()
     with socket.create_connection(("127.0.0.1", alone.api.port), 20) as connection:
