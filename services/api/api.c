@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin.h"
 #include "api_context.h"
@@ -172,7 +173,7 @@ main(int argc, char **argv)
     api.context.metrics = metrics_new(api_metric_table, METRIC_COUNT);
     if (start(&api, error, sizeof error)) {
         log_error("api.cannot_start", error, LOG_NONE);
-        return EXIT_SYSTEM; /* the machine takes back what was opened */
+        _exit(EXIT_SYSTEM); /* the machine takes back what was opened, threads included */
     }
     uv_run(&api.loop, UV_RUN_DEFAULT);
     uv_loop_close(&api.loop);
