@@ -233,8 +233,7 @@ start_daemon(const struct api_context *api, const union place *place)
     return MHD_start_daemon(
         flags, (uint16_t)settings->port, NULL, NULL, on_request, (void *)api,
         MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_SOCK_ADDR, &place->any,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)settings->threads, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)settings->threads, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)settings->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)settings->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)settings->connection_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,

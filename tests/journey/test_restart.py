@@ -1,6 +1,7 @@
 """Each program killed -9 and started again: counts exact within 5 s, nothing acknowledged lost."""
 
 import contextlib
+import socket
 import threading
 import time
 
@@ -71,6 +72,14 @@ def test_killed_and_restarted(system, kind):
     assert after
     assert before.items() <= read_rows(system, "lot-a").items(), "an older snapshot is gone"
     assert set(AUCTIONS.values()) >= {len(viewers["lot-b"])}
+
+
+def test_an_api_killed_with_clients_has_its_port_back(system):
+    with socket.create_connection(("127.0.0.1", system.api.port), 5) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        system.api.kill9()
+        system.api.start().wait_ready()
 
 
 def test_gateway_killed_and_restarted(make_system):
