@@ -142,6 +142,36 @@ create_file(const char *path, struct storage_error *error)
     return 0;
 }
 
+/* Whether the file is a database of a schema that we know. */
+static int
+check_version(struct sqlite *sqlite, struct storage_error *error)
+{
+    sqlite3_stmt *version;
+    int found = 0;
+    if (sqlite3_prepare_v2(sqlite->db, "PRAGMA user_version", -1, &version, NULL) != SQLITE_OK)
+        return fail(sqlite, error);
+    if (sqlite3_step(version) == SQLITE_ROW)
+        found = sqlite3_column_int(version, 0);
+    if (sqlite3_finalize(version) != SQLITE_OK)
+        return fail(sqlite, error);
+    if (found > SCHEMA_VERSION)
+        return backend_fail(error, STORAGE_REFUSED,
+                            "the SQLite file has schema %d; this version knows up to %d", found,
+                            SCHEMA_VERSION);
+    return 0;
+}
+
+/* SQLite goes on in a file that was deleted or replaced, where nothing would be found again. */
+static int
+check_place(struct sqlite *sqlite, struct storage_error *error)
+{
+    int moved = 0;
+    sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved ? backend_fail(error, STORAGE_UNAVAILABLE,
+                                "SQLite: the file was deleted or replaced")
+                 : 0;
+}
+
 static void *
 sqlite_open(const struct storage_options *options, struct storage_error *error)
 {
@@ -162,6 +192,11 @@ sqlite_open(const struct storage_options *options, struct storage_error *error)
     }
     sqlite3_busy_timeout(sqlite->db, options->timeout_ms);
     sqlite3_exec(sqlite->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+    if (!options->read_only && check_version(sqlite, error) &&
+        (error->failure == STORAGE_REFUSED || sqlite3_errcode(sqlite->db) == SQLITE_NOTADB)) {
+        sqlite_close(sqlite);
+        return NULL;
+    }
     return sqlite;
 }
 
@@ -169,6 +204,8 @@ static int
 sqlite_ping(void *handle, struct storage_error *error)
 {
     struct sqlite *sqlite = handle;
+    if (check_place(sqlite, error))
+        return -1;
     sqlite3_stmt *probe; /* prepared anew: only that looks at the schema again */
     int result =
         sqlite3_prepare_v2(sqlite->db, "SELECT 1 FROM vieweranalytics", -1, &probe, NULL);
@@ -183,17 +220,8 @@ sqlite_prepare(void *handle, int64_t retention_s, struct storage_error *error)
 {
     struct sqlite *sqlite = handle;
     (void)retention_s; /* no TTL here: storage_expire() is what deletes */
-    sqlite3_stmt *version;
-    int found = 0;
-    if (sqlite3_prepare_v2(sqlite->db, "PRAGMA user_version", -1, &version, NULL) != SQLITE_OK)
-        return fail(sqlite, error);
-    if (sqlite3_step(version) == SQLITE_ROW)
-        found = sqlite3_column_int(version, 0);
-    sqlite3_finalize(version);
-    if (found > SCHEMA_VERSION)
-        return backend_fail(error, STORAGE_REFUSED,
-                            "the SQLite file has schema %d; this version knows up to %d", found,
-                            SCHEMA_VERSION);
+    if (check_version(sqlite, error))
+        return -1;
     if (sqlite3_exec(sqlite->db, schema, NULL, NULL, NULL) == SQLITE_OK)
         return 0;
     fail(sqlite, error);
@@ -244,7 +272,7 @@ sqlite_write(void *handle, const struct snapshot *rows, size_t count,
 {
     struct sqlite *sqlite = handle;
     int64_t now_ms = clock_wall_ms();
-    if (run(sqlite, BEGIN, error))
+    if (check_place(sqlite, error) || run(sqlite, BEGIN, error))
         return -1;
     for (size_t i = 0; i < count; i++) {
         if (write_row(sqlite, &rows[i], now_ms, &outcomes[i], error))
@@ -296,6 +324,8 @@ static int
 sqlite_set_enabled(void *handle, const char *auction, bool enabled, struct storage_error *error)
 {
     struct sqlite *sqlite = handle;
+    if (check_place(sqlite, error))
+        return -1;
     sqlite3_stmt *statement = use(sqlite, SET_ENABLED);
     if (!statement)
         return fail(sqlite, error);

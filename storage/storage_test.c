@@ -1,5 +1,6 @@
 /* One contract, every backend: SQLite always, MongoDB when MONGODB_URI names a server. */
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -281,6 +282,54 @@ test_reading_before_anything_exists(void **state)
 }
 
 /* A reader that came first sees the tables once the writer has made them. */
+/* Writes go nowhere but into the file at the path: one that was deleted is no place for them.
+ */
+static void
+test_a_deleted_file_takes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct storage_options options = fixture->options;
+    struct snapshot row = make_row("lot-1", 0, 12);
+    enum storage_outcome outcome;
+    struct storage *reader;
+    struct storage_error error;
+    options.read_only = true;
+    assert_int_equal(storage_open(&options, &reader, &error), 0);
+    assert_int_equal(storage_ping(reader, &error), 0);
+    unlink(fixture->path);
+    assert_int_equal(storage_ping(reader, &error), -1);
+    assert_int_equal(storage_ping(fixture->storage, &error), -1);
+    assert_int_equal(storage_set_enabled(fixture->storage, "lot-1", true, &error), -1);
+    assert_int_equal(storage_write(fixture->storage, &row, 1, &outcome, &error), -1);
+    assert_int_equal(error.failure, STORAGE_UNAVAILABLE);
+    storage_close(&reader);
+}
+
+static void
+test_files_that_are_not_ours_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct storage_options options = fixture->options;
+    struct storage *storage = NULL;
+    struct storage_error error;
+    char path[128];
+    snprintf(path, sizeof path, "%s/foreign.db", fixture->folder);
+    options.sqlite_path = path;
+    sqlite3 *newer;
+    assert_int_equal(sqlite3_open(path, &newer), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(newer, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(newer);
+    assert_int_equal(storage_open(&options, &storage, &error), -1);
+    assert_non_null(strstr(error.text, "schema 2"));
+    FILE *other = fopen(path, "w");
+    for (int i = 0; i < 1000; i++)
+        fputs("no database ", other);
+    fclose(other);
+    assert_int_equal(storage_open(&options, &storage, &error), -1);
+    assert_non_null(strstr(error.text, "not a database"));
+    unlink(path);
+}
+
 static void
 test_tables_may_come_later(void **state)
 {
@@ -359,6 +408,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_file_is_private_and_shared, set_up_sqlite,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_tables_may_come_later, set_up_sqlite, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_deleted_file_takes_nothing, set_up_sqlite,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_files_that_are_not_ours_are_refused, set_up_sqlite,
+                                        tear_down),
         cmocka_unit_test(test_reading_before_anything_exists),
         cmocka_unit_test(test_a_password_never_shows),
     };

@@ -126,11 +126,14 @@ void
 storage_pool_give(struct storage_pool *pool, struct storage *storage,
                   const struct storage_error *failure)
 {
-    put_idle(pool, storage);
     if (failure) {
+        if (failure->failure == STORAGE_UNAVAILABLE)
+            storage_close(&storage); /* opened anew at the next use */
+        put_idle(pool, storage);
         note_failure(pool, failure);
         return;
     }
+    put_idle(pool, storage);
     metrics_set(pool->metrics, METRIC_DATABASE_UP, 1);
     if (atomic_exchange(&pool->down, false))
         log_info("database.up", "the database answers again", LOG_NONE);

@@ -366,3 +366,19 @@ def test_a_mongodb_that_goes_and_comes_back(make_system, mongo_server, tmp_path)
     finally:
         system.stop()
         server.stop()
+
+
+def test_a_deleted_database_file_is_noticed_and_made_anew(make_api):
+    system = make_api()
+    fill(system, "lot-1", 3)
+    for path in system.directory.glob("headcount.db*"):
+        path.unlink()
+    assert post(system, "lot-1").status == 503, "nothing may be acknowledged that no file holds"
+    wait_until(lambda: set_again(system), what="a new file to take settings")
+    wait_until(lambda: b'"snapshots":[]' in analytics(system, "lot-1").body, what="the new file")
+
+
+def set_again(system):
+    body = {"enableViewerAnalytics": True}
+    path = "/api/v1/auctions/lot-1/settings"
+    return system.http("PATCH", path, body, "admin").status == 200

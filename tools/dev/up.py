@@ -247,7 +247,8 @@ class Service:
             self.process.kill()
             self.process.wait()
         self.reader.join(2)
-        return self.process.returncode == 0
+        # Told to end before it could listen for that, it has nothing to leave behind.
+        return self.process.returncode in (0, -signal.SIGTERM)
 
 
 class Supervisor:
