@@ -133,6 +133,8 @@ test_order(void **state)
     REFUSED("minViewers", s.viewer_count = 419);
     VALID(s.viewer_count = 475);
     REFUSED("viewerCount", s.viewer_count = 476);
+    VALID(s.exact = false, s.viewer_count = 476); /* read after the last sample */
+    VALID(s.exact = false, s.viewer_count = 0);
 }
 
 static void
