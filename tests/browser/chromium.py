@@ -23,6 +23,17 @@ class Chromium:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options)
 
+    def renew(self):
+        """Leaves one new tab: no other's storage, emulation or console lines."""
+        old = self.driver.window_handles
+        self.driver.switch_to.new_window("tab")
+        new = self.driver.current_window_handle
+        for handle in old:
+            self.driver.switch_to.window(handle)
+            self.driver.close()
+        self.driver.switch_to.window(new)
+        self.complaints()
+
     def open(self, url):
         """Loads a page in the current tab; its handle."""
         self.driver.get(url)

@@ -81,7 +81,7 @@ def insert_minutes(system, auction, rows):
     exact = (None,) * 7
     with sqlite3.connect(system.database.path, timeout=30) as database:
         database.executemany(
-            f"INSERT INTO vieweranalytics VALUES({','.join('?' * 16)})",
+            f"INSERT OR REPLACE INTO vieweranalytics VALUES({','.join('?' * 16)})",
             ((auction, now - ago * 60_000, *[n] * 4, 12, *exact, now, now) for ago, n in rows),
         )
 

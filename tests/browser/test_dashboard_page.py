@@ -184,4 +184,4 @@ def test_ninety_days_do_not_stop_the_page(browser, system):
     assert longest < max(250, elapsed / 4)
     assert read_figures(browser)["duration"] == "90 d" and browser.text("peak") == "899"
     drawn = read_chart(browser)["Peak"]
-    assert 150 <= len(drawn) <= 800 and max(y for _, y in drawn) == 899
+    assert 100 <= len(drawn) <= 600 and max(y for _, y in drawn) == 899

@@ -6,8 +6,6 @@ import threading
 
 import pytest
 
-from chromium import Chromium
-
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDERS = {"assets": HERE.parent.parent / "web" / "assets", "modules": HERE / "modules"}
 TESTS = sorted(path.name for path in FOLDERS["modules"].glob("*_test.mjs"))
@@ -46,23 +44,16 @@ def server():
     files.server_close()
 
 
-@pytest.fixture(scope="module")
-def shared_browser():
-    chromium = Chromium()
-    yield chromium
-    chromium.quit()
-
-
 def test_there_are_module_tests():
     assert len(TESTS) >= 4
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/St_Johns", "Asia/Kathmandu"])
 @pytest.mark.parametrize("name", TESTS)
-def test_module(shared_browser, server, name, zone):
-    driver = shared_browser.driver
+def test_module(browser, server, name, zone):
+    driver = browser.driver
     driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})
-    shared_browser.open(server)
+    browser.open(server)
     result = driver.execute_async_script(RUN, name)
     assert result["count"] > 0 or result["failures"]
     assert not result["failures"], "\n".join(result["failures"])

@@ -5,13 +5,13 @@ import { drawChart } from "./chart.mjs";
 import { countText, durationText, summarise } from "./figures.mjs";
 
 const STATES = ["loading", "key-form", "off", "nothing", "nothing-here", "figures"];
-const POINTS_LEAST = 200;
-const POINT_PX = 1.5; // of the chart's width, to a point
+const POINTS_LEAST = 100;
+const POINT_PX = 2; // of the chart's width, to a point
 
 const format = (options) => new Intl.DateTimeFormat(undefined, options);
 const clock = format({ timeStyle: "medium" });
 const moment = format({ month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
-const momentSeconds = format({ month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit" });
+const momentSeconds = format({ dateStyle: "medium", timeStyle: "medium" });
 
 function makeElement(name, className, text) {
   const element = document.createElement(name);
@@ -41,7 +41,7 @@ function makeTrendItem(one, most) {
 
 function showTiles(figures) {
   const briefly = (exact, beyond) =>
-    exact === null || !beyond ? "" : `briefly ${countText(exact)} between samples`;
+    exact === null || !beyond ? "" : `briefly ${countText(exact)}`;
   setText("peak", countText(figures.peak));
   setText("peak-hint", moment.format(figures.peakAt));
   setText("peak-exact", briefly(figures.exactPeak, figures.exactPeak > figures.peak));

@@ -3,7 +3,7 @@
 import { countText } from "./figures.mjs";
 import { timeTicks } from "./series.mjs";
 
-const TICK_PX = 80; // between two marks of the time axis, at least
+const TICK_PX = 64; // between two marks of the time axis, at least
 const AXIS_FORMATS = {
   Seconds: { timeStyle: "medium" },
   Minutes: { timeStyle: "short" },
