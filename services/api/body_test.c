@@ -74,6 +74,8 @@ takes_other_ways_of_saying_it(void **state)
                      API_ERROR_COUNT);
     assert_int_equal(decode(replace("sampleCount", "12,\"more\":{}"), &snapshot, reason),
                      API_ERROR_COUNT);
+    assert_int_equal(decode(replace("viewerCount", "476"), &snapshot, reason),
+                     API_ERROR_COUNT); /* read after the last sample */
 }
 
 static void
@@ -95,7 +97,7 @@ names_the_wrong_field(void **state)
         {"viewerCount", "\"475\"", API_INVALID_SNAPSHOT, "viewerCount: is a string"},
         {"viewerCount", "null", API_INVALID_SNAPSHOT, "viewerCount: is null"},
         {"viewerCount", "474.5", API_INVALID_SNAPSHOT, "viewerCount: 474.5"},
-        {"viewerCount", "476", API_INVALID_SNAPSHOT, "viewerCount"},
+        {"viewerCount", "1000000001", API_INVALID_SNAPSHOT, "viewerCount"},
         {"viewerCount", "-1", API_INVALID_SNAPSHOT, "viewerCount"},
         {"avgViewers", "true", API_INVALID_SNAPSHOT, "avgViewers: is a boolean"},
         {"avgViewers", "1e999", API_INVALID_SNAPSHOT, "out of range"},
