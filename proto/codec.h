@@ -13,6 +13,7 @@ void count_write(msgpack_packer *packer, const struct message *message);
 void snapshot_read(struct wire *wire, struct message *message);
 void snapshot_write(msgpack_packer *packer, const struct message *message);
 void heartbeat_read(struct wire *wire, struct message *message);
+size_t heartbeat_more(const struct message *message); /* elements beyond those always there */
 void heartbeat_write(msgpack_packer *packer, const struct message *message);
 void bye_read(struct wire *wire, struct message *message);
 void bye_write(msgpack_packer *packer, const struct message *message);

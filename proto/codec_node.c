@@ -4,6 +4,25 @@
 
 #include "codec.h"
 
+/* The shards that the node serves; nothing or nil: all. */
+static void
+read_shards(struct wire *wire, bool unserved[SHARD_COUNT])
+{
+    bool all = !wire->left || wire_skip_nil(wire);
+    memset(unserved, !all, SHARD_COUNT * sizeof *unserved);
+    if (all)
+        return;
+    struct wire shards = wire_array(wire, SHARD_COUNT);
+    for (int64_t next = 0; !shards.result && shards.left;) {
+        int64_t shard = wire_integer(&shards, next, SHARD_COUNT - 1);
+        if (shards.result)
+            break;
+        unserved[shard] = false;
+        next = shard + 1;
+    }
+    wire_expect(wire, !shards.result, shards.result);
+}
+
 void
 heartbeat_read(struct wire *wire, struct message *message)
 {
@@ -21,6 +40,31 @@ heartbeat_read(struct wire *wire, struct message *message)
     }
     wire_expect(wire, !sequences.result, sequences.result);
     wire_expect(wire, !sequences.left, DECODE_RANGE);
+    read_shards(wire, message->unserved);
+}
+
+static size_t
+count_unserved(const struct message *message)
+{
+    size_t count = 0;
+    for (int shard = 0; shard < SHARD_COUNT; shard++)
+        count += message->unserved[shard];
+    return count;
+}
+
+size_t
+heartbeat_more(const struct message *message)
+{
+    return count_unserved(message) ? 1 : 0;
+}
+
+static void
+write_shards(msgpack_packer *packer, const struct message *message)
+{
+    msgpack_pack_array(packer, SHARD_COUNT - count_unserved(message));
+    for (int shard = 0; shard < SHARD_COUNT; shard++)
+        if (!message->unserved[shard])
+            msgpack_pack_int(packer, shard);
 }
 
 void
@@ -42,6 +86,8 @@ heartbeat_write(msgpack_packer *packer, const struct message *message)
         msgpack_pack_int(packer, shard);
         msgpack_pack_uint64(packer, message->sequences[shard]);
     }
+    if (heartbeat_more(message))
+        write_shards(packer, message);
 }
 
 void

@@ -62,7 +62,8 @@ message_encode(struct encoder *encoder, const struct message *message)
     assert(message->epoch_ms > 0 && message->epoch_ms <= WIRE_INTEGER_MAX);
     encoder->topic_bytes = topic_write(message, encoder->topic);
     const struct codec *codec = &codecs[message->kind];
-    msgpack_packer *packer = encoder_begin(encoder, codec->elements);
+    size_t more = message->kind == MESSAGE_HEARTBEAT ? heartbeat_more(message) : 0;
+    msgpack_packer *packer = encoder_begin(encoder, codec->elements + more);
     encoder_pack_text(packer, message->node);
     msgpack_pack_int64(packer, message->epoch_ms);
     codec->write(packer, message);

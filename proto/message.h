@@ -49,6 +49,7 @@ struct message {
     enum node_state state;       /* heartbeat */
     uint64_t total;              /* heartbeat: viewers known */
     uint64_t sequences[SHARD_COUNT]; /* heartbeat: per shard, 0 = nothing sent yet */
+    bool unserved[SHARD_COUNT];      /* heartbeat: shards that the node says nothing of */
 };
 
 enum decode_result {
@@ -88,6 +89,11 @@ size_t topic_kind(enum message_kind kind, char topic[TOPIC_BYTES]);
 size_t topic_shard(enum message_kind kind, unsigned shard, char topic[TOPIC_BYTES]);
 size_t topic_auction(enum message_kind kind, const char *auction, char topic[TOPIC_BYTES]);
 
+/* The prefix to subscribe to, and at once to unsubscribe from, so that one node tells the state
+ * of a shard again: "renew/gateway/gw-1/3f/". */
+size_t topic_renewal(enum node_role role, const char *node, unsigned shard,
+                     char topic[TOPIC_BYTES]);
+
 /* What an XPUB must answer when somebody subscribes to prefix (not terminated), for a publisher
  * of `kind` (MESSAGE_EVENT or MESSAGE_COUNT). */
 enum subscription_scope {
@@ -101,6 +107,7 @@ struct subscription {
     bool heartbeat; /* the prefix covers heartbeats */
     unsigned shard;
     char auction[AUCTION_BYTES];
+    char node[NODE_BYTES]; /* SCOPE_SHARD: the only node that is asked; "": any */
 };
 struct subscription subscription_read(enum message_kind kind, const void *prefix, size_t bytes);
 

@@ -81,6 +81,19 @@ add_change(const struct message *message, json_t *object)
     set_integer(object, "leaves", (int64_t)message->leaves);
 }
 
+/* Only where it does not serve all. */
+static void
+add_shards(const struct message *message, json_t *object)
+{
+    json_t *shards = json_array();
+    for (int shard = 0; shard < SHARD_COUNT; shard++)
+        if (!message->unserved[shard])
+            json_array_append_new(shards, json_integer(shard));
+    if (json_array_size(shards) < SHARD_COUNT)
+        json_object_set(object, "shards", shards);
+    json_decref(shards);
+}
+
 static void
 add_heartbeat(const struct message *message, json_t *object)
 {
@@ -94,6 +107,7 @@ add_heartbeat(const struct message *message, json_t *object)
             set_integer(sequences, name, (int64_t)message->sequences[shard]);
     }
     json_object_set_new(object, "sequences", sequences);
+    add_shards(message, object);
 }
 
 json_t *

@@ -8,6 +8,7 @@
 
 const char *const topic_kind_names[] = {"event", "count", "snapshot", "heartbeat", "bye"};
 static const char *const role_names[] = {"gateway", "sampler"};
+static const char renewal_name[] = "renew";
 
 /* A piece of text that is taken apart from its front. */
 struct text {
@@ -152,6 +153,14 @@ topic_auction(enum message_kind kind, const char *auction, char topic[TOPIC_BYTE
 }
 
 size_t
+topic_renewal(enum node_role role, const char *node, unsigned shard, char topic[TOPIC_BYTES])
+{
+    assert(shard < SHARD_COUNT && node_valid(node, strlen(node)));
+    return (size_t)snprintf(topic, TOPIC_BYTES, "%s/%s/%s/%02x/", renewal_name,
+                            role_names[role], node, shard);
+}
+
+size_t
 topic_write(const struct message *message, char topic[TOPIC_BYTES])
 {
     if (message->kind == MESSAGE_HEARTBEAT || message->kind == MESSAGE_BYE)
@@ -213,6 +222,22 @@ read_place(struct text prefix, struct subscription *subscription)
                                                                                 : SCOPE_NOTHING;
 }
 
+/* Takes "node/3f/" of a renewal, all there is. */
+static enum subscription_scope
+read_renewal(struct text text, struct subscription *subscription)
+{
+    struct text node = take_segment(&text);
+    if (!node_valid(node.at, node.left) || !take_byte(&text, '/'))
+        return SCOPE_NOTHING;
+    int high = take_digit(&text);
+    int low = high < 0 ? -1 : take_digit(&text);
+    if (low < 0 || !take_byte(&text, '/') || text.left)
+        return SCOPE_NOTHING;
+    copy_id(subscription->node, node);
+    subscription->shard = (unsigned)(high * 16 + low);
+    return SCOPE_SHARD;
+}
+
 struct subscription
 subscription_read(enum message_kind kind, const void *prefix, size_t bytes)
 {
@@ -221,12 +246,14 @@ subscription_read(enum message_kind kind, const void *prefix, size_t bytes)
     struct text text = {bytes ? prefix : "", bytes};
     char topics[TOPIC_BYTES];
     topic_kind(kind, topics);
-    subscription.heartbeat =
-        covers_heartbeat(text, kind == MESSAGE_EVENT ? NODE_GATEWAY : NODE_SAMPLER);
+    enum node_role role = kind == MESSAGE_EVENT ? NODE_GATEWAY : NODE_SAMPLER;
+    subscription.heartbeat = covers_heartbeat(text, role);
     if (is_start_of(text, topics))
         subscription.scope = SCOPE_ALL;
     else if (take_word(&text, topic_kind_names[kind]))
         subscription.scope = read_place(text, &subscription);
+    else if (take_word(&text, renewal_name) && take_word(&text, role_names[role]))
+        subscription.scope = read_renewal(text, &subscription);
     if (subscription.scope != SCOPE_AUCTION)
         subscription.auction[0] = 0;
     return subscription;

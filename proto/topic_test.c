@@ -134,12 +134,41 @@ test_every_prefix_is_answered(void **state)
         assert_true(subscription_read(MESSAGE_EVENT, heartbeat, length).heartbeat);
 }
 
+static void
+test_renewals(void **state)
+{
+    (void)state;
+    char topic[TOPIC_BYTES];
+    size_t length = topic_renewal(NODE_GATEWAY, "gw-1", 0x3f, topic);
+    assert_string_equal(topic, "renew/gateway/gw-1/3f/");
+    struct subscription read = subscription_read(MESSAGE_EVENT, topic, length);
+    assert_int_equal(read.scope, SCOPE_SHARD);
+    assert_int_equal(read.shard, 0x3f);
+    assert_string_equal(read.node, "gw-1");
+    assert_int_equal(subscription_read(MESSAGE_COUNT, topic, length).scope, SCOPE_NOTHING);
+    assert_string_equal(subscription_read(MESSAGE_EVENT, "event/3f/", 9).node, "");
+    const char *nothing[] = {"renew",
+                             "renew/",
+                             "renew/gateway/",
+                             "renew/gateway/gw-1",
+                             "renew/gateway/gw-1/",
+                             "renew/gateway/gw-1/3",
+                             "renew/gateway/gw-1/3f",
+                             "renew/gateway/gw-1/3F/",
+                             "renew/gateway/gw-1/3f/x",
+                             "renew/gateway//3f/",
+                             "renew/gateway/g w/3f/",
+                             "renew/store/gw-1/3f/"};
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
+        expect_scope(nothing[i], SCOPE_NOTHING, false);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prefixes), cmocka_unit_test(test_scopes),
-        cmocka_unit_test(test_nothing), cmocka_unit_test(test_heartbeats),
-        cmocka_unit_test(test_every_prefix_is_answered)};
+        cmocka_unit_test(test_prefixes),   cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_nothing),    cmocka_unit_test(test_renewals),
+        cmocka_unit_test(test_heartbeats), cmocka_unit_test(test_every_prefix_is_answered)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,6 +243,17 @@ def _read_heartbeat(taken, message):
         sequences[str(last)] = pairs.integer(low=1)
     _require(pairs.at == len(pairs.values))
     message["sequences"] = sequences
+    if taken.at < len(taken.values) and taken.values[taken.at] is not None:
+        message["shards"] = _read_shards(taken.array(SHARDS))
+        if len(message["shards"]) == SHARDS:
+            del message["shards"]
+
+
+def _read_shards(taken):
+    shards = []
+    while taken.at < len(taken.values):
+        shards.append(taken.integer(low=shards[-1] + 1 if shards else 0, high=SHARDS - 1))
+    return shards
 
 
 def _read_bye(taken, message):
@@ -306,6 +317,7 @@ def encode(message):
         pairs = sorted((int(number), last) for number, last in message["sequences"].items())
         values += [message["time"], STATES.index(message["state"]), message["total"]]
         values += [[value for pair in pairs for value in pair]]
+        values += [message["shards"]] if "shards" in message else []
     else:
         values += [message["time"]]
     return topic, _pack(values)

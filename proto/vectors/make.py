@@ -255,7 +255,19 @@ def nodes():
     heartbeat.good("leaving", here, body[:4] + [2, BIG, []], message | {"state": "leaving", "total": BIG, "sequences": {}})
     heartbeat.good("of every shard", here, body[:6] + [[n for shard in range(256) for n in (shard, 70000 + shard)]],
                    message | {"sequences": {str(shard): 70000 + shard for shard in range(256)}})
-    heartbeat.good("followed by elements of a later version", here, body + [1.5], message, canonical=False)
+    heartbeat.good("of a sampler of two shards", "heartbeat/sampler/s.0/", [1, "s.0"] + body[2:] + [[3, 200]],
+                   message | {"role": "sampler", "node": "s.0", "shards": [3, 200]})
+    heartbeat.good("of a sampler of no shard", "heartbeat/sampler/s.0/", [1, "s.0"] + body[2:] + [[]],
+                   message | {"role": "sampler", "node": "s.0", "shards": []})
+    heartbeat.good("nil for all shards", here, body + [None], message, canonical=False)
+    heartbeat.good("all shards named", here, body + [list(range(256))], message, canonical=False)
+    heartbeat.good("followed by elements of a later version", here, body + [[1], 1.5], message | {"shards": [1]},
+                   canonical=False)
+    for name, shards, result in [("text", "1", "type"), ("a float", 1.5, "type"), ("a switch", True, "type"),
+                                 ("a shard twice", [1, 1], "range"), ("shards that descend", [2, 1], "range"),
+                                 ("shard 256", [256], "range"), ("shard -1", [-1], "range"),
+                                 ("text in it", ["1"], "type"), ("257 shards", [1] * 257, "range")]:
+        heartbeat.bad(f"element 7 has {name}", result, here, body + [shards])
     not_bodies(heartbeat, here)
     heartbeat.cut(here, body)
     heartbeat.fewer(here, body)
