@@ -1,109 +1,72 @@
-/* In: changes, subscriptions, time. Out: events, states, heartbeats, bye. */
+/* In: changes, subscriptions, time. Out: messages on the XPUB. What is said and when is decided
+ * in event_source.c. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "bus.h"
 #include "clock.h"
 #include "mem.h"
 
 #include "event_publish.h"
+#include "event_source.h"
 #include "gateway_metrics.h"
-#include "state_answer.h"
 
 #define READ_BUDGET 1000  /* subscriptions a turn of the loop */
-#define ANSWER_STEPS 1000 /* messages of answers a turn ... */
-#define ANSWER_TURN_MS 10 /* ... and turns are so far apart */
+#define ANSWER_STEPS 1000 /* messages of answers a tick */
 #define BYE_LINGER_MS 500
 
 struct event_publish {
     zsock_t *socket; /* XPUB */
     struct bus_watch *watch;
     struct encoder *encoder;
-    struct state_answer *answer;
-    const struct audience *audience;
+    struct event_source *source;
     struct metrics *metrics;
-    uv_timer_t heartbeat;
-    uv_timer_t answering;
-    int open_handles; /* of the two timers, until their close callbacks */
-    bool heartbeat_wanted;
-    enum node_state state;
-    struct message message;          /* node, epoch and role are filled in for good */
-    int64_t begin_ms;                /* the time that the answer under way began with */
-    uint64_t sequences[SHARD_COUNT]; /* the newest of each shard */
+    uv_timer_t tick;
 };
 
-/* An end carries the time of its begin, and by it the reader knows whose end it is. */
-static int64_t
-choose_time(struct event_publish *publish, enum message_kind kind)
+static struct event_time
+read_clocks(void)
 {
-    int64_t now_ms = clock_wall_ms();
-    if (kind != MESSAGE_EVENT)
-        return now_ms;
-    if (publish->message.change == CHANGE_BEGIN)
-        publish->begin_ms = now_ms;
-    return publish->message.change == CHANGE_END ? publish->begin_ms : now_ms;
+    return (struct event_time){.wall_ms = clock_wall_ms(), .mono_ms = clock_mono_ms()};
+}
+
+static size_t
+choose_metric(const struct message *message)
+{
+    if (message->kind != MESSAGE_EVENT)
+        return METRIC_HEARTBEATS;
+    bool change = message->change == CHANGE_JOIN || message->change == CHANGE_LEAVE;
+    return change ? METRIC_EVENTS : METRIC_STATES;
 }
 
 static void
-publish_message(struct event_publish *publish, enum message_kind kind)
+send_message(void *arg, const struct message *message)
 {
-    publish->message.kind = kind;
-    publish->message.time_ms = choose_time(publish, kind);
-    struct encoded encoded = message_encode(publish->encoder, &publish->message);
+    struct event_publish *publish = arg;
+    struct encoded encoded = message_encode(publish->encoder, message);
     bus_send(publish->socket, encoded.topic, encoded.topic_bytes, encoded.body,
              encoded.body_bytes);
+    if (message->kind != MESSAGE_BYE)
+        metrics_add(publish->metrics, choose_metric(message), 1);
 }
 
 static void
-publish_heartbeat(struct event_publish *publish)
+on_tick(uv_timer_t *tick)
 {
-    struct message *message = &publish->message;
-    message->state = publish->state;
-    message->total = audience_viewers(publish->audience);
-    memcpy(message->sequences, publish->sequences, sizeof message->sequences);
-    publish->heartbeat_wanted = false;
-    publish_message(publish, MESSAGE_HEARTBEAT);
-    metrics_add(publish->metrics, METRIC_HEARTBEATS, 1);
+    struct event_publish *publish = tick->data;
+    int64_t wait_ms = event_source_tick(publish->source, ANSWER_STEPS, read_clocks());
+    uv_timer_start(tick, on_tick, (uint64_t)wait_ms, 0);
 }
 
+/* The next turn of the loop answers all who ask in this one; while answers are being given, the
+ * next tick of those does. */
 static void
-on_heartbeat(uv_timer_t *timer)
+take_subscription(struct event_publish *publish, const char *prefix, size_t bytes)
 {
-    publish_heartbeat(timer->data);
-}
-
-void
-event_publish_change(struct event_publish *publish, const struct auction *auction,
-                     enum change_kind change)
-{
-    struct message *message = &publish->message;
-    strcpy(message->auction, auction->id);
-    message->shard = auction->shard;
-    message->sequence = ++publish->sequences[auction->shard];
-    message->change = change;
-    message->joins = auction->joins;
-    message->leaves = auction->leaves;
-    publish_message(publish, MESSAGE_EVENT);
-    metrics_add(publish->metrics, METRIC_EVENTS, 1);
-}
-
-static void
-on_answering(uv_timer_t *timer)
-{
-    struct event_publish *publish = timer->data;
-    int64_t now_ms = clock_mono_ms();
-    if (publish->heartbeat_wanted)
-        publish_heartbeat(publish);
-    int steps = 0;
-    for (;
-         steps < ANSWER_STEPS && state_answer_step(publish->answer, now_ms, &publish->message);
-         steps++) {
-        publish->message.sequence = publish->sequences[publish->message.shard];
-        publish_message(publish, MESSAGE_EVENT);
-    }
-    metrics_add(publish->metrics, METRIC_STATES, steps);
-    if (state_answer_pending(publish->answer))
-        uv_timer_start(timer, on_answering, ANSWER_TURN_MS, 0);
+    struct subscription subscription = subscription_read(MESSAGE_EVENT, prefix, bytes);
+    metrics_add(publish->metrics, METRIC_SUBSCRIPTIONS, 1);
+    event_source_subscribe(publish->source, &subscription);
+    if (uv_timer_get_due_in(&publish->tick) > EVENT_SOURCE_TURN_MS)
+        uv_timer_start(&publish->tick, on_tick, 0, 0);
 }
 
 /* One message from a subscriber: 1 and a prefix to subscribe, 0 and a prefix to stop. */
@@ -119,25 +82,16 @@ read_subscription(void *arg, zsock_t *socket)
     }
     const char *bytes = zmq_msg_data(&request);
     size_t count = zmq_msg_size(&request);
-    if (count && *bytes == 1) {
-        struct subscription subscription =
-            subscription_read(MESSAGE_EVENT, bytes + 1, count - 1);
-        metrics_add(publish->metrics, METRIC_SUBSCRIPTIONS, 1);
-        state_answer_want(publish->answer, &subscription);
-        publish->heartbeat_wanted |= subscription.heartbeat;
-        if (!uv_is_active((uv_handle_t *)&publish->answering))
-            uv_timer_start(&publish->answering, on_answering, 0, 0);
-    } else if (!count || *bytes) {
+    if (count && *bytes == 1)
+        take_subscription(publish, bytes + 1, count - 1);
+    else if (!count || *bytes)
         metrics_add(publish->metrics, METRIC_SUBSCRIPTIONS_FOREIGN, 1);
-    }
     zmq_msg_close(&request);
     return true;
 }
 
-struct event_publish *
-event_publish_new(uv_loop_t *loop, const struct event_publish_options *options,
-                  const struct audience *audience, struct metrics *metrics, char *error,
-                  size_t error_bytes)
+static zsock_t *
+open_socket(const struct event_publish_options *options, char *error, size_t error_bytes)
 {
     zsock_t *socket = bus_socket(ZMQ_XPUB, options->hwm);
     if (!socket) {
@@ -145,35 +99,41 @@ event_publish_new(uv_loop_t *loop, const struct event_publish_options *options,
         return NULL;
     }
     zsock_set_xpub_verbose(socket, 1);
-    if (bus_bind(socket, options->bind, error, error_bytes)) {
+    if (bus_bind(socket, options->bind, error, error_bytes))
         zsock_destroy(&socket);
+    return socket;
+}
+
+struct event_publish *
+event_publish_new(uv_loop_t *loop, const struct event_publish_options *options,
+                  const struct audience *audience, struct metrics *metrics, char *error,
+                  size_t error_bytes)
+{
+    zsock_t *socket = open_socket(options, error, error_bytes);
+    if (!socket)
         return NULL;
-    }
     struct event_publish *publish = mem_alloc(sizeof *publish);
+    struct event_source_options source = {.node = options->node,
+                                          .epoch_ms = options->epoch_ms,
+                                          .heartbeat_ms = options->heartbeat_ms,
+                                          .audience = audience,
+                                          .emit = send_message,
+                                          .arg = publish};
     publish->socket = socket;
     publish->encoder = encoder_new();
-    publish->answer = state_answer_new(audience);
-    publish->audience = audience;
+    publish->source = event_source_new(&source);
     publish->metrics = metrics;
-    publish->message.role = NODE_GATEWAY;
-    publish->message.epoch_ms = options->epoch_ms;
-    snprintf(publish->message.node, NODE_BYTES, "%s", options->node);
     publish->watch = bus_watch_new(loop, socket, READ_BUDGET, read_subscription, publish);
-    uv_timer_init(loop, &publish->heartbeat);
-    uv_timer_init(loop, &publish->answering);
-    publish->open_handles = 2;
-    publish->heartbeat.data = publish->answering.data = publish;
-    uv_timer_start(&publish->heartbeat, on_heartbeat, (uint64_t)options->heartbeat_ms,
-                   (uint64_t)options->heartbeat_ms);
+    uv_timer_init(loop, &publish->tick);
+    publish->tick.data = publish;
+    uv_timer_start(&publish->tick, on_tick, 0, 0);
     return publish;
 }
 
 static void
 on_closed(uv_handle_t *handle)
 {
-    struct event_publish *publish = handle->data;
-    if (!--publish->open_handles)
-        free(publish);
+    free(handle->data);
 }
 
 void
@@ -182,26 +142,31 @@ event_publish_destroy(struct event_publish **publish)
     if (!*publish)
         return;
     struct event_publish *self = *publish;
-    publish_message(self, MESSAGE_BYE);
+    event_source_bye(self->source, read_clocks());
     bus_watch_destroy(&self->watch);
     zsock_set_linger(self->socket, BYE_LINGER_MS);
     zsock_destroy(&self->socket);
     encoder_destroy(&self->encoder);
-    state_answer_destroy(&self->answer);
-    uv_close((uv_handle_t *)&self->heartbeat, on_closed);
-    uv_close((uv_handle_t *)&self->answering, on_closed);
+    event_source_destroy(&self->source);
+    uv_close((uv_handle_t *)&self->tick, on_closed);
     *publish = NULL;
+}
+
+void
+event_publish_change(struct event_publish *publish, const struct auction *auction,
+                     enum change_kind change)
+{
+    event_source_change(publish->source, auction, change, read_clocks());
 }
 
 void
 event_publish_forget(struct event_publish *publish, const struct auction *auction)
 {
-    state_answer_forget(publish->answer, auction);
+    event_source_forget(publish->source, auction);
 }
 
 void
 event_publish_set_state(struct event_publish *publish, enum node_state state)
 {
-    publish->state = state;
-    publish_heartbeat(publish);
+    event_source_set_state(publish->source, state, read_clocks());
 }

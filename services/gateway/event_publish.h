@@ -16,7 +16,7 @@ struct event_publish;
 
 struct event_publish_options {
     const char *bind; /* endpoints */
-    const char *node; /* borrowed for good */
+    const char *node; /* copied */
     int64_t epoch_ms;
     int64_t heartbeat_ms;
     int64_t hwm;
