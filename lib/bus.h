@@ -23,8 +23,8 @@ zsock_t *bus_socket(int type, int64_t hwm);
 int bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
 int bus_connect(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
 
-/* Subscribes a SUB socket to a prefix again, so that an XPUB with ZMQ_XPUB_VERBOSE sees it once
- * more; the socket's own subscriptions stay as they are. */
+/* Lets every XPUB with ZMQ_XPUB_VERBOSE see a SUB socket's subscription to a prefix, once more
+ * or for this once; the socket's own subscriptions stay as they are. */
 void bus_renew(zsock_t *socket, const char *prefix);
 
 /* Whether text is such a list (of at least one), for settings checks. */

@@ -111,6 +111,9 @@ class Sampler(Peer):
             return
         prefix = frame[1:]
         self.subscriptions.append(prefix)
+        asked = wire.read_renewal(prefix)
+        if asked and asked[:2] == ("sampler", self.node):
+            self.tell_shard(asked[2])
         for number in range(wire.SHARDS):
             if wire.topic_shard("count", number).startswith(prefix):
                 self.tell_shard(number)

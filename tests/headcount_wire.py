@@ -69,6 +69,22 @@ def topic_auction(kind, auction):
     return b"%s/%02x/%s/" % (kind.encode(), shard(auction), auction.encode())
 
 
+def topic_renewal(role, node, number):
+    return f"renew/{role}/{node}/{number:02x}/".encode()
+
+
+def read_renewal(prefix):
+    """(role, node, shard) of a subscription that asks one node for a shard, else None."""
+    parts = prefix.split(b"/")
+    if len(parts) != 5 or parts[0] != b"renew" or parts[4]:
+        return None
+    role, node, digits = (part.decode("latin-1") for part in parts[1:4])
+    hexadecimal = len(digits) == 2 and set(digits) <= set("0123456789abcdef")
+    if role not in ROLES or not node_valid(node.encode("latin-1")) or not hexadecimal:
+        return None
+    return role, node, int(digits, 16)
+
+
 def _read_topic(topic):
     """The members of a message that its topic names."""
     parts = topic.split(b"/")

@@ -98,6 +98,9 @@ class Gateway:
             request = self.socket.recv()
             if request[:1] == b"\1":
                 self.subscriptions.append(request[1:])
+                asked = wire.read_renewal(request[1:])
+                if asked and asked[:2] == ("gateway", self.node):
+                    self.answer(wire.topic_shard("event", asked[2]))
                 if request.startswith(b"\1event/"):
                     self.answer(request[1:])
         if self.socket and now_ms() >= self.next_beat:

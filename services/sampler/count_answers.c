@@ -41,13 +41,6 @@ count_answers_want(struct count_answers *answers, unsigned shard)
     answers->wanted[shard] = true;
 }
 
-void
-count_answers_want_all(struct count_answers *answers)
-{
-    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
-        count_answers_want(answers, shard);
-}
-
 bool
 count_answers_begin(struct count_answers *answers, int64_t mono_ms, unsigned *shard)
 {

@@ -18,7 +18,6 @@ struct count_answers *count_answers_new(void);
 void count_answers_destroy(struct count_answers **answers);
 
 void count_answers_want(struct count_answers *answers, unsigned shard);
-void count_answers_want_all(struct count_answers *answers);
 
 /* Begins the next shard's answer if one is due: true and *shard. Then count_answers_add() takes
  * the shard's auctions, and count_answers_next() gives them back one at a time. Never while an

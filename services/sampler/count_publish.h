@@ -1,8 +1,6 @@
-/* What the sampler tells the bus, from one XPUB socket: counts as they change (count_pacing
- * says when), the state of whole shards to those who subscribe (count_answers says which),
- * closed snapshots, heartbeats, and a bye at the end. Runs in the loop, in bounded parts, and
- * never blocks; a reader that is slow loses messages and sees so by the sequence. All functions
- * from the loop's thread. */
+/* What the sampler tells the bus, from one XPUB socket; count_source.h says what and when. Runs
+ * in the loop, in bounded parts, and never blocks; a reader that is slow loses messages and
+ * sees so by the sequence. All functions from the loop's thread. */
 #ifndef COUNT_PUBLISH_H
 #define COUNT_PUBLISH_H
 
@@ -24,6 +22,7 @@ struct count_publish_options {
     int64_t epoch_ms;
     int64_t count_interval_ms;
     int64_t heartbeat_interval_ms;
+    const bool *unserved;      /* by shard: left to other samplers; borrowed for the call */
     const struct tally *tally; /* borrowed for good: what states are read from */
     struct metrics *metrics;   /* borrowed for good */
 };

@@ -1,63 +1,55 @@
 /* In: decoded messages and ticks; out: changes to count_publish, snapshots to snapshot_send and
- * taps, renewals to event_intake. Loop thread. The cores decide; here they are joined. */
+ * taps, renewals to event_intake, lines in the log. Loop thread. The census decides; here it is
+ * given the time and its answers are carried on. */
 #include <stdlib.h>
 
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
 
+#include "census.h"
 #include "counting.h"
-#include "roster.h"
 #include "sampler_metrics.h"
-#include "window.h"
 
-#define TICKS 10  /* looks at the clock, at least, in what would count as a pause */
-#define DRAIN 200 /* auctions whose window is closed in one turn of the loop */
 #define IGNORED_LOG_MS 10000
 
 struct counting {
     struct counting_neighbours to;
     struct metrics *metrics;
-    struct roster *roster;
-    struct window *window;
-    struct moment now; /* of the message or tick being handled */
-    uint64_t closed;   /* windows whose snapshots went out */
-    int64_t tick_ms;   /* at most, between two looks at the clock */
-    bool started;      /* warmed up */
+    struct census *census;
+    bool started; /* warmed up */
     struct log_limit ignored_limit;
 };
 
-static void
-look_at_clock(struct counting *counting)
+static struct moment
+look_at_clock(void)
 {
-    counting->now = (struct moment){clock_wall_ms(), clock_mono_ms()};
+    return (struct moment){clock_wall_ms(), clock_mono_ms()};
 }
 
 static void
-on_change(void *arg, const struct tally_change *change)
+on_change(void *arg, const char *auction, uint64_t count)
 {
     struct counting *counting = arg;
-    window_change(counting->window, change->auction, change->joins, change->leaves,
-                  change->count, counting->now);
-    count_publish_change(counting->to.publish, change->auction, change->count);
+    count_publish_change(counting->to.publish, auction, count);
 }
 
 /* Gateways come and go rarely: one line each. */
 static void
-on_news(void *arg, const char *node, enum roster_news news)
+on_news(void *arg, const char *node, enum reader_news news)
 {
     struct counting *counting = arg;
     switch (news) {
-    case ROSTER_FOUND:
+    case READER_FOUND:
         log_info("sampler.found", "a gateway is heard", LOG_STR("gateway", node));
         break;
-    case ROSTER_RESTARTED:
+    case READER_RESTARTED:
         log_info("sampler.restarted", "a gateway has restarted", LOG_STR("gateway", node));
         break;
-    case ROSTER_LEFT:
+    case READER_LEFT:
         log_info("sampler.left", "a gateway has left", LOG_STR("gateway", node));
         break;
-    case ROSTER_LOST:
+    case READER_LOST:
         metrics_add(counting->metrics, METRIC_GATEWAYS_LOST, 1);
         log_warn("sampler.lost", "a gateway is silent; its viewers count no more",
                  LOG_STR("gateway", node));
@@ -74,24 +66,38 @@ on_snapshot(void *arg, const struct snapshot *snapshot)
     count_publish_snapshot(counting->to.publish, snapshot);
 }
 
+static void
+on_closed(void *arg)
+{
+    struct counting *counting = arg;
+    if (counting->to.send)
+        snapshot_send_close(counting->to.send);
+}
+
+static void
+on_renew(void *arg, const struct reader_renewal *renewal)
+{
+    struct counting *counting = arg;
+    event_intake_renew(counting->to.intake, renewal->node, renewal->shard);
+}
+
 struct counting *
 counting_new(const struct counting_options *options)
 {
     struct counting *counting = mem_alloc(sizeof *counting);
-    int64_t beat_ms = options->heartbeat_interval_ms;
-    struct roster_options roster = {.node_timeout_ms = options->node_timeout_ms,
-                                    .settle_ms = beat_ms + beat_ms / 4,
+    struct census_options census = {.sample_interval_ms = options->sample_interval_ms,
+                                    .snapshot_interval_ms = options->snapshot_interval_ms,
+                                    .heartbeat_interval_ms = options->heartbeat_interval_ms,
+                                    .node_timeout_ms = options->node_timeout_ms,
+                                    .unserved = options->unserved,
                                     .change = on_change,
+                                    .snapshot = on_snapshot,
+                                    .closed = on_closed,
+                                    .renew = on_renew,
                                     .news = on_news,
                                     .arg = counting};
-    struct window_options window = {.sample_ms = options->sample_interval_ms,
-                                    .window_ms = options->snapshot_interval_ms,
-                                    .emit = on_snapshot,
-                                    .arg = counting};
     counting->metrics = options->metrics;
-    counting->roster = roster_new(&roster, clock_mono_ms());
-    counting->window = window_new(&window);
-    counting->tick_ms = window_slack_ms(counting->window) / TICKS;
+    counting->census = census_new(&census, clock_mono_ms());
     return counting;
 }
 
@@ -104,7 +110,7 @@ counting_connect(struct counting *counting, const struct counting_neighbours *ne
 const struct tally *
 counting_tally(const struct counting *counting)
 {
-    return roster_tally(counting->roster);
+    return roster_tally(census_roster(counting->census));
 }
 
 bool
@@ -118,8 +124,7 @@ counting_destroy(struct counting **counting)
 {
     if (!*counting)
         return;
-    roster_destroy(&(*counting)->roster);
-    window_destroy(&(*counting)->window);
+    census_destroy(&(*counting)->census);
     free(*counting);
     *counting = NULL;
 }
@@ -130,8 +135,7 @@ note_ignored(struct counting *counting, enum sampler_metric metric, const char *
 {
     int64_t suppressed;
     metrics_add(counting->metrics, metric, 1);
-    if (log_allowed(&counting->ignored_limit, counting->now.mono_ms, IGNORED_LOG_MS,
-                    &suppressed))
+    if (log_allowed(&counting->ignored_limit, clock_mono_ms(), IGNORED_LOG_MS, &suppressed))
         log_warn("sampler.ignored", why, LOG_STR("gateway", node),
                  LOG_INT("suppressed", suppressed));
 }
@@ -139,9 +143,7 @@ note_ignored(struct counting *counting, enum sampler_metric metric, const char *
 void
 counting_take(struct counting *counting, const struct message *message)
 {
-    look_at_clock(counting);
-    enum roster_result result = roster_take(counting->roster, message, counting->now.mono_ms);
-    window_trouble(counting->window, roster_troubled(counting->roster));
+    enum roster_result result = census_take(counting->census, message, look_at_clock());
     if (result == ROSTER_OLD)
         note_ignored(counting, METRIC_OLD, message->node,
                      "a message of an earlier run was ignored; are there two of that NODE_ID?");
@@ -155,14 +157,13 @@ counting_take(struct counting *counting, const struct message *message)
 static void
 start_counting(struct counting *counting)
 {
+    const struct roster *roster = census_roster(counting->census);
     counting->started = true;
-    window_start(counting->window, counting->now);
     count_publish_start(counting->to.publish);
-    log_info("sampler.ready", "warmed up",
-             LOG_INT("gateways", (int64_t)roster_nodes(counting->roster)),
-             LOG_INT("auctions", (int64_t)tally_auctions(roster_tally(counting->roster))),
-             LOG_INT("viewers", (int64_t)tally_total(roster_tally(counting->roster))));
-    if (roster_troubled(counting->roster))
+    log_info("sampler.ready", "warmed up", LOG_INT("gateways", (int64_t)roster_nodes(roster)),
+             LOG_INT("auctions", (int64_t)tally_auctions(roster_tally(roster))),
+             LOG_INT("viewers", (int64_t)tally_total(roster_tally(roster))));
+    if (roster_troubled(roster))
         log_warn("sampler.not_whole", "a gateway has not told all its auctions; going on",
                  LOG_NONE);
 }
@@ -171,52 +172,29 @@ static void
 show_metrics(struct counting *counting)
 {
     struct metrics *metrics = counting->metrics;
-    metrics_set(metrics, METRIC_GAPS, (int64_t)roster_gaps(counting->roster));
-    metrics_set(metrics, METRIC_GATEWAYS, (int64_t)roster_nodes(counting->roster));
-    metrics_set(metrics, METRIC_AUCTIONS,
-                (int64_t)tally_auctions(roster_tally(counting->roster)));
-    metrics_set(metrics, METRIC_VIEWERS, (int64_t)tally_total(roster_tally(counting->roster)));
+    const struct roster *roster = census_roster(counting->census);
+    const struct window *window = census_window(counting->census);
+    metrics_set(metrics, METRIC_GAPS, (int64_t)roster_gaps(roster));
+    metrics_set(metrics, METRIC_GATEWAYS, (int64_t)roster_nodes(roster));
+    metrics_set(metrics, METRIC_AUCTIONS, (int64_t)tally_auctions(roster_tally(roster)));
+    metrics_set(metrics, METRIC_VIEWERS, (int64_t)tally_total(roster_tally(roster)));
     metrics_set(metrics, METRIC_READY, counting->started);
-    metrics_set(metrics, METRIC_SAMPLES, (int64_t)window_samples(counting->window));
-    metrics_set(metrics, METRIC_UNOBSERVED, (int64_t)window_unobserved(counting->window));
-}
-
-/* Hands the closed window's snapshots on, a part at a time. True when there are more. */
-static bool
-drain_window(struct counting *counting)
-{
-    if (window_drain(counting->window, DRAIN))
-        return true;
-    if (window_closed(counting->window) == counting->closed)
-        return false;
-    counting->closed = window_closed(counting->window);
-    if (counting->to.send)
-        snapshot_send_close(counting->to.send);
-    return false;
+    metrics_set(metrics, METRIC_SAMPLES, (int64_t)window_samples(window));
+    metrics_set(metrics, METRIC_UNOBSERVED, (int64_t)window_unobserved(window));
 }
 
 int64_t
 counting_tick(struct counting *counting)
 {
-    look_at_clock(counting);
-    roster_tick(counting->roster, counting->now.mono_ms);
-    int shard;
-    while ((shard = roster_renewal(counting->roster, counting->now.mono_ms)) >= 0)
-        event_intake_renew(counting->to.intake, (unsigned)shard);
-    if (!counting->started && roster_ready(counting->roster))
+    int64_t wait_ms = census_tick(counting->census, look_at_clock());
+    if (!counting->started && census_ready(counting->census))
         start_counting(counting);
-    window_trouble(counting->window, roster_troubled(counting->roster));
-    window_advance(counting->window, counting->now);
     show_metrics(counting);
-    if (drain_window(counting))
-        return 0;
-    int64_t wait_ms = window_wait_ms(counting->window, counting->now.wall_ms);
-    return wait_ms < counting->tick_ms ? wait_ms : counting->tick_ms;
+    return wait_ms;
 }
 
 void
 counting_finish(struct counting *counting)
 {
-    while (drain_window(counting))
-        ;
+    census_finish(counting->census);
 }

@@ -1,5 +1,6 @@
-/* The cores joined: gateways' messages in; counts, snapshots and renewals out to the shells
- * that carry them. Reads the clocks; all functions from the loop's thread, none blocks. */
+/* The census among its neighbours: gateways' messages in; counts, snapshots and renewals out to
+ * the shells that carry them. Reads the clocks; all functions from the loop's thread, none
+ * blocks. */
 #ifndef COUNTING_H
 #define COUNTING_H
 
@@ -19,6 +20,7 @@ struct counting_options {
     int64_t snapshot_interval_ms;
     int64_t heartbeat_interval_ms;
     int64_t node_timeout_ms;
+    const bool *unserved;    /* by shard: left to other samplers; borrowed for the call */
     struct metrics *metrics; /* borrowed for good */
 };
 

@@ -1,5 +1,6 @@
 /* In: what gateways publish. Out: decoded messages, one call each. Loop thread. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus.h"
 #include "clock.h"
@@ -88,6 +89,24 @@ read_message(void *arg, zsock_t *socket)
     return true;
 }
 
+/* As few prefixes as there can be: one when every shard is served. */
+static void
+subscribe_events(zsock_t *socket, const bool unserved[SHARD_COUNT])
+{
+    char topic[TOPIC_BYTES];
+    if (!memchr(unserved, true, SHARD_COUNT)) {
+        topic_kind(MESSAGE_EVENT, topic);
+        zsock_set_subscribe(socket, topic);
+        return;
+    }
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
+        if (unserved[shard])
+            continue;
+        topic_shard(MESSAGE_EVENT, shard, topic);
+        zsock_set_subscribe(socket, topic);
+    }
+}
+
 struct event_intake *
 event_intake_new(const struct event_intake_options *options, char *error, size_t error_bytes)
 {
@@ -96,7 +115,7 @@ event_intake_new(const struct event_intake_options *options, char *error, size_t
         snprintf(error, error_bytes, "no SUB socket: %s", zmq_strerror(zmq_errno()));
         return NULL;
     }
-    zsock_set_subscribe(socket, "event/");
+    subscribe_events(socket, options->unserved);
     zsock_set_subscribe(socket, "heartbeat/gateway/");
     zsock_set_subscribe(socket, "bye/gateway/");
     if (bus_connect(socket, options->endpoints, error, error_bytes)) {
@@ -124,10 +143,10 @@ event_intake_destroy(struct event_intake **intake)
 }
 
 void
-event_intake_renew(struct event_intake *intake, unsigned shard)
+event_intake_renew(struct event_intake *intake, const char *node, unsigned shard)
 {
     char topic[TOPIC_BYTES];
-    topic_shard(MESSAGE_EVENT, shard, topic);
+    topic_renewal(NODE_GATEWAY, node, shard, topic);
     bus_renew(intake->socket, topic);
     metrics_add(intake->metrics, METRIC_RENEWALS, 1);
 }

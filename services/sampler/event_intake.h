@@ -14,6 +14,7 @@ struct event_intake;
 struct event_intake_options {
     uv_loop_t *loop;
     const char *endpoints; /* gateways, borrowed for the call */
+    const bool *unserved;  /* by shard: not subscribed to; borrowed for the call */
     int64_t hwm;
     struct metrics *metrics; /* borrowed for good */
     /* One event, heartbeat or bye; valid during the call. */
@@ -26,7 +27,7 @@ struct event_intake *event_intake_new(const struct event_intake_options *options
                                       size_t error_bytes);
 void event_intake_destroy(struct event_intake **intake);
 
-/* Asks every gateway for the state of a shard's auctions. */
-void event_intake_renew(struct event_intake *intake, unsigned shard);
+/* Asks one gateway for the state of a shard's auctions. */
+void event_intake_renew(struct event_intake *intake, const char *node, unsigned shard);
 
 #endif

@@ -1,10 +1,10 @@
-/* Which gateways there are, and what is known of each: their messages in, live counts across
- * all of them out. Pure: decoded messages and monotonic times in, changes and news through
- * callbacks; no socket, no clock, no log. One thread.
+/* Which gateways there are, and how many viewers each has of each auction: their messages in,
+ * live counts across all of them out. Pure: decoded messages and monotonic times in, changes
+ * and news through callbacks; no socket, no clock, no log. One thread.
  *
- * What was missed is judged by proto/stream, the figures are in the tally. A gateway that is
- * lost takes its viewers along as leaves, one that is found brings them as joins. At most
- * ROSTER_NODES_MAX gateways are kept. */
+ * Who comes, goes and was missed is proto/reader's to judge, the figures are in the tally. A
+ * gateway that is lost takes its viewers along as leaves, one that is found brings them as
+ * joins. At most ROSTER_NODES_MAX gateways are kept. */
 #ifndef ROSTER_H
 #define ROSTER_H
 
@@ -13,25 +13,20 @@
 #include <stdint.h>
 
 #include "message.h"
+#include "reader.h"
 
 #include "tally.h"
 
 #define ROSTER_NODES_MAX 4096
 #define ROSTER_VIEWERS_MAX 1000000000 /* of one gateway in one auction */
 
-enum roster_news {
-    ROSTER_FOUND,     /* heard for the first time, or again after it was gone */
-    ROSTER_RESTARTED, /* a newer epoch: all it had said before is void */
-    ROSTER_LOST,      /* silent for too long */
-    ROSTER_LEFT       /* said bye */
-};
-
 struct roster_options {
     int64_t node_timeout_ms; /* silence after which a gateway is gone */
     int64_t settle_ms;       /* warm-up lasts at least this long */
+    const bool *unserved;    /* by shard: left to other samplers; NULL: none */
     tally_change_f *change;
-    void (*news)(void *arg, const char *node, enum roster_news news);
-    void *arg; /* of both */
+    void (*news)(void *arg, const char *node, enum reader_news news);
+    void *change_arg, *news_arg;
 };
 
 struct roster;
@@ -51,14 +46,11 @@ enum roster_result {
 enum roster_result roster_take(struct roster *roster, const struct message *message,
                                int64_t mono_ms);
 
-/* Silence, warm-up and forgetting; call it several times within node_timeout_ms. When it was
- * not called for ROSTER_DEAF_MS the process itself was deaf, and no gateway is blamed. */
-#define ROSTER_DEAF_MS 1000
+/* Silence, warm-up and forgetting; as reader_tick(). */
 void roster_tick(struct roster *roster, int64_t mono_ms);
 
-/* The next shard whose subscription must be renewed now, or -1. Call it until it says -1; it
- * names each shard at most once a second. */
-int roster_renewal(struct roster *roster, int64_t mono_ms);
+/* The next renewal to ask for; as reader_renewal(). */
+bool roster_renewal(struct roster *roster, int64_t mono_ms, struct reader_renewal *renewal);
 
 /* Warm-up is over: every gateway heard is whole, or nobody was heard, or it took too long
  * (then roster_troubled() is true as well). Never goes back. */

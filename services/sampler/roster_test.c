@@ -18,7 +18,7 @@
 /* What the changes told add up to, auction by auction, and how often each news came. */
 struct ledger {
     int64_t count[AUCTIONS], joins[AUCTIONS], leaves[AUCTIONS];
-    int news[ROSTER_LEFT + 1];
+    int news[READER_LEFT + 1];
 };
 
 static const char *
@@ -43,11 +43,19 @@ note_change(void *arg, const struct tally_change *change)
 }
 
 static void
-note_news(void *arg, const char *node, enum roster_news news)
+note_news(void *arg, const char *node, enum reader_news news)
 {
     struct ledger *ledger = arg;
     assert_true(*node);
     ledger->news[news]++;
+}
+
+/* The shard to be renewed next, whoever is asked, or -1. */
+static int
+next_renewal(struct roster *roster, int64_t mono_ms)
+{
+    struct reader_renewal renewal;
+    return roster_renewal(roster, mono_ms, &renewal) ? (int)renewal.shard : -1;
 }
 
 static struct roster *
@@ -57,7 +65,8 @@ make_roster(struct ledger *ledger, int64_t mono_ms)
                                      .settle_ms = SETTLE_MS,
                                      .change = note_change,
                                      .news = note_news,
-                                     .arg = ledger};
+                                     .change_arg = ledger,
+                                     .news_arg = ledger};
     return roster_new(&options, mono_ms);
 }
 
@@ -151,15 +160,15 @@ test_repeats_and_gaps(void **state)
     assert_int_equal(roster_gaps(roster), 1);
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 4, 4, 0), 1000); /* comes late */
     assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 3);
-    assert_int_equal(roster_renewal(roster, 1000), auction_shard("lot-1"));
-    assert_int_equal(roster_renewal(roster, 1000), -1);
+    assert_int_equal(next_renewal(roster, 1000), auction_shard("lot-1"));
+    assert_int_equal(next_renewal(roster, 1000), -1);
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 9, 0, 0), 1100);
     take(roster, make_event("a", 10, CHANGE_STATE, 1, 9, 6, 3), 1100);
     take(roster, make_event("a", 10, CHANGE_END, 1, 9, 1, 0), 1100);
     assert_false(roster_troubled(roster));
     take(roster, make_event("a", 10, CHANGE_JOIN, 1, 12, 8, 3), 1200);
-    assert_int_equal(roster_renewal(roster, 1900), -1); /* once a second */
-    assert_int_equal(roster_renewal(roster, 2000), auction_shard("lot-1"));
+    assert_int_equal(next_renewal(roster, 1900), -1); /* once a second */
+    assert_int_equal(next_renewal(roster, 2000), auction_shard("lot-1"));
     roster_destroy(&roster);
 }
 
@@ -195,8 +204,8 @@ test_restart(void **state)
     assert_int_equal(roster_take(roster, &old, 0), ROSTER_OLD);
     assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 1);
     take(roster, make_heartbeat("a", 12, 1, 0), 0); /* a heartbeat tells of it as well */
-    assert_int_equal(ledger.news[ROSTER_FOUND], 1);
-    assert_int_equal(ledger.news[ROSTER_RESTARTED], 2);
+    assert_int_equal(ledger.news[READER_FOUND], 1);
+    assert_int_equal(ledger.news[READER_RESTARTED], 2);
     assert_int_equal(tally_total(roster_tally(roster)), 0);
     roster_destroy(&roster);
 }
@@ -219,14 +228,14 @@ test_silence_and_return(void **state)
     tick_until(roster, &mono_ms, 3100);
     assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 0);
     assert_int_equal(roster_nodes(roster), 0);
-    assert_int_equal(ledger.news[ROSTER_LOST], 1);
+    assert_int_equal(ledger.news[READER_LOST], 1);
     assert_int_equal(ledger.leaves[1], 4);
     assert_false(roster_troubled(roster)); /* nobody is known any more */
     take(roster, make_heartbeat("a", 10, 1, 1), 5000);
-    assert_true(roster_troubled(roster));               /* its shard is not told yet */
-    assert_int_equal(roster_renewal(roster, 5000), -1); /* it may do so unasked */
+    assert_true(roster_troubled(roster));             /* its shard is not told yet */
+    assert_int_equal(next_renewal(roster, 5000), -1); /* it may do so unasked */
     take(roster, make_heartbeat("a", 10, 1, 1), 6000);
-    assert_int_equal(roster_renewal(roster, 6000), auction_shard("lot-1"));
+    assert_int_equal(next_renewal(roster, 6000), auction_shard("lot-1"));
     take(roster, make_event("a", 10, CHANGE_BEGIN, 1, 1, 0, 0), 6000);
     take(roster, make_event("a", 10, CHANGE_STATE, 1, 1, 4, 0), 6000);
     take(roster, make_event("a", 10, CHANGE_END, 1, 1, 1, 0), 6000);
@@ -270,8 +279,8 @@ test_bye(void **state)
     take(roster, make_bye("nobody", 10), 0);
     assert_int_equal(tally_count(roster_tally(roster), "lot-1"), 0);
     assert_int_equal(roster_nodes(roster), 0);
-    assert_int_equal(ledger.news[ROSTER_LOST], 0);
-    assert_int_equal(ledger.news[ROSTER_LEFT], 1);
+    assert_int_equal(ledger.news[READER_LOST], 0);
+    assert_int_equal(ledger.news[READER_LEFT], 1);
     assert_false(roster_troubled(roster));
     roster_destroy(&roster);
 }
@@ -399,7 +408,7 @@ test_refused(void **state)
     assert_int_equal(roster_take(roster, &message, 0), ROSTER_FOREIGN);
     message.kind = MESSAGE_COUNT;
     assert_int_equal(roster_take(roster, &message, 0), ROSTER_FOREIGN);
-    for (int i = 0; i < ROSTER_NODES_MAX - 1; i++) { /* and "a" */
+    for (int i = 0; i < ROSTER_NODES_MAX; i++) {
         snprintf(node, sizeof node, "n%d", i);
         take(roster, make_heartbeat(node, 10, 1, 0), 0);
     }
@@ -538,7 +547,7 @@ live_on(struct bus *bus, int64_t ms, bool chaos)
             continue;
         int shard;
         roster_tick(bus->roster, bus->mono_ms);
-        while ((shard = roster_renewal(bus->roster, bus->mono_ms)) >= 0) {
+        while ((shard = next_renewal(bus->roster, bus->mono_ms)) >= 0) {
             for (int i = 0; i < GATEWAYS; i++) {
                 bool asked = !chance_percent(&bus->chance, bus->loss);
                 if (asked && bus->gateways[i].alive && !bus->gateways[i].cut)

@@ -25,6 +25,7 @@
 #include "event_intake.h"
 #include "sampler_metrics.h"
 #include "sampler_settings.h"
+#include "shard_plan.h"
 #include "snapshot_send.h"
 
 #define STOP_MS 3000 /* to get the last batches acknowledged */
@@ -37,6 +38,8 @@ struct sampler {
     uv_signal_t signals[2];
     char node[NODE_BYTES];
     int64_t epoch_ms;
+    int shards;                 /* served */
+    bool unserved[SHARD_COUNT]; /* left to other samplers */
     struct metrics *metrics;
     struct counting *counting;
     struct event_intake *intake;
@@ -121,6 +124,24 @@ make_node_id(char node[NODE_BYTES])
     snprintf(node, NODE_BYTES, "%s%s%08x", host, *host ? "-" : "", suffix);
 }
 
+/* Chooses the shards; how many they are. */
+static int
+choose_shards(struct sampler *sampler)
+{
+    const struct sampler_settings *settings = sampler->settings;
+    char host[256] = "";
+    bool served[SHARD_COUNT];
+    int count = 0;
+    gethostname(host, sizeof host - 1);
+    shard_plan((unsigned)sampler_ordinal(settings, host), (unsigned)settings->samplers,
+               (unsigned)settings->sampler_replicas, served);
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
+        sampler->unserved[shard] = !served[shard];
+        count += served[shard];
+    }
+    return count;
+}
+
 static void
 make_counting(struct sampler *sampler)
 {
@@ -130,6 +151,7 @@ make_counting(struct sampler *sampler)
                                        .snapshot_interval_ms = settings->snapshot_interval_ms,
                                        .heartbeat_interval_ms = settings->heartbeat_interval_ms,
                                        .node_timeout_ms = settings->node_timeout_ms,
+                                       .unserved = sampler->unserved,
                                        .metrics = sampler->metrics};
     sampler->counting = counting_new(&options);
 }
@@ -146,6 +168,7 @@ open_publish(struct sampler *sampler, char *error, size_t error_bytes)
                                             .count_interval_ms = settings->count_interval_ms,
                                             .heartbeat_interval_ms =
                                                 settings->heartbeat_interval_ms,
+                                            .unserved = sampler->unserved,
                                             .tally = counting_tally(sampler->counting),
                                             .metrics = sampler->metrics};
     sampler->publish = count_publish_new(&options, error, error_bytes);
@@ -177,6 +200,7 @@ open_intake(struct sampler *sampler, char *error, size_t error_bytes)
     const struct sampler_settings *settings = sampler->settings;
     struct event_intake_options options = {.loop = &sampler->loop,
                                            .endpoints = settings->gateway_endpoints,
+                                           .unserved = sampler->unserved,
                                            .hwm = settings->bus_hwm,
                                            .metrics = sampler->metrics,
                                            .take = on_message,
@@ -236,7 +260,8 @@ run(struct sampler *sampler)
         log_info("sampler.started", "listening to gateways", LOG_STR("node", sampler->node),
                  LOG_STR("gateways", sampler->settings->gateway_endpoints),
                  LOG_STR("counts", sampler->settings->count_bind),
-                 LOG_STR("stores", sampler->settings->store_endpoints));
+                 LOG_STR("stores", sampler->settings->store_endpoints),
+                 LOG_INT("shards", sampler->shards));
     }
     uv_run(&sampler->loop, UV_RUN_DEFAULT);
     uv_loop_close(&sampler->loop);
@@ -259,6 +284,7 @@ main(int argc, char **argv)
         strcpy(sampler.node, settings.node_id);
     else
         make_node_id(sampler.node);
+    sampler.shards = choose_shards(&sampler);
     make_counting(&sampler);
     status = run(&sampler);
     counting_destroy(&sampler.counting);

@@ -1,5 +1,8 @@
 /* The table that the sampler's flags, environment, --help and documentation come from. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "bus.h"
 
@@ -7,6 +10,7 @@
 #include "store_request.h"
 
 #include "sampler_settings.h"
+#include "shard_plan.h"
 
 #define AT(member_) offsetof(struct sampler_settings, member_)
 
@@ -21,6 +25,13 @@ static const struct setting table[] = {
      NULL, "Stores that take the snapshots, separated by commas; an empty list stores none."},
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
      "The key that the store asks for."},
+    {"SAMPLERS", SETTING_NUMBER, AT(samplers), "1", 1, SAMPLERS_MAX, "", NULL,
+     "How many samplers share the auctions; the same for all of them."},
+    {"SAMPLER_ORDINAL", SETTING_NUMBER, AT(sampler_ordinal), "-1", -1, SAMPLERS_MAX - 1, "",
+     NULL,
+     "Which of them this one is, from 0; -1: the number after the last - of the host's name."},
+    {"SAMPLER_REPLICAS", SETTING_NUMBER, AT(sampler_replicas), "1", 1, SAMPLERS_MAX, "", NULL,
+     "How many samplers serve each auction, so that all but one may fail; the same for all."},
     {"SAMPLE_INTERVAL_MS", SETTING_NUMBER, AT(sample_interval_ms), "5000", 10, 3600000, "ms",
      NULL, "Time between two samples of every auction's count."},
     {"SNAPSHOT_INTERVAL_MS", SETTING_NUMBER, AT(snapshot_interval_ms), "60000", 10, 86400000,
@@ -61,6 +72,38 @@ check_lists(const struct sampler_settings *settings, char *error, size_t error_b
     return 0;
 }
 
+int64_t
+sampler_ordinal(const struct sampler_settings *settings, const char *host)
+{
+    if (settings->sampler_ordinal >= 0 || settings->samplers == 1)
+        return settings->sampler_ordinal < 0 ? 0 : settings->sampler_ordinal;
+    const char *dash = strrchr(host, '-');
+    if (!dash || !dash[1] || strlen(dash + 1) > 3 || dash[1 + strspn(dash + 1, "0123456789")])
+        return -1;
+    return atoi(dash + 1);
+}
+
+static int
+check_ordinal(const struct sampler_settings *settings, char *error, size_t error_bytes)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    int64_t ordinal = sampler_ordinal(settings, host);
+    if (ordinal >= 0 && ordinal < settings->samplers)
+        return 0;
+    if (ordinal < 0)
+        snprintf(error, error_bytes,
+                 "SAMPLER_ORDINAL: is missing, and the host's name '%.64s' does not end in "
+                 "-NUMBER; allowed: 0 to %lld",
+                 host, (long long)settings->samplers - 1);
+    else
+        snprintf(error, error_bytes,
+                 "SAMPLER_ORDINAL: %lld is none of SAMPLERS %lld; allowed: 0 to %lld",
+                 (long long)ordinal, (long long)settings->samplers,
+                 (long long)settings->samplers - 1);
+    return -1;
+}
+
 static int
 check(const void *arg, char *error, size_t error_bytes)
 {
@@ -94,6 +137,8 @@ check(const void *arg, char *error, size_t error_bytes)
                  (long long)(2 * settings->heartbeat_interval_ms));
         return -1;
     }
+    if (check_ordinal(settings, error, error_bytes))
+        return -1;
     return check_lists(settings, error, error_bytes);
 }
 

@@ -13,6 +13,9 @@ struct sampler_settings {
     char *count_bind;        /* where counts are published */
     char *store_endpoints;   /* who takes the snapshots */
     char *internal_api_key;
+    int64_t samplers;
+    int64_t sampler_ordinal; /* -1: from the host's name */
+    int64_t sampler_replicas;
     int64_t sample_interval_ms;
     int64_t snapshot_interval_ms;
     int64_t count_interval_ms;
@@ -24,5 +27,8 @@ struct sampler_settings {
 };
 
 extern const struct settings_program sampler_program;
+
+/* Which of the samplers this one is, on a host of that name; -1: nobody says. */
+int64_t sampler_ordinal(const struct sampler_settings *settings, const char *host);
 
 #endif

@@ -202,12 +202,12 @@ def test_lost_events_are_healed(peers):
     gateway.subscriptions.clear()
     gateway.leave("lot-1", 3, lost=True)  # only the heartbeat tells
     wait_count(peers, reader, "lot-1", 2, timeout=3)
-    assert wire.topic_shard("event", wire.shard("lot-1")) in gateway.subscriptions
+    assert wire.topic_renewal("gateway", "gw0", wire.shard("lot-1")) in gateway.subscriptions
     gateway.join("lot-2", 2, lost=True)
     gateway.join("lot-2", 2)  # the pair tells at once
     wait_count(peers, reader, "lot-2", 9, timeout=1)
     peers.until(
-        lambda: wire.topic_shard("event", wire.shard("lot-2")) in gateway.subscriptions,
+        lambda: wire.topic_renewal("gateway", "gw0", wire.shard("lot-2")) in gateway.subscriptions,
         "the renewal",
     )
     assert sampler.metric("headcount_sampler_gaps_total") == 2
