@@ -18,13 +18,15 @@
 #define TICK_MS 100        /* how often silence is looked for and subscriptions are renewed */
 #define TICK_RENEWALS 2000 /* at most, so that a new sampler is asked in parts */
 #define LOG_INTERVAL_MS 10000
+#define LIST_BYTES 400 /* of sampler ids in one line of the log */
 
 struct count_intake {
     zsock_t *socket; /* SUB */
     struct bus_watch *watch;
     uv_timer_t tick;
     struct follow *follow;
-    char followed[NODE_BYTES]; /* as last logged */
+    unsigned shards;  /* followed, as last logged */
+    uint64_t changes; /* of samplers followed, as last logged */
     const struct audience *audience;
     struct metrics *metrics;
     count_intake_changed_f *changed;
@@ -40,22 +42,55 @@ on_others(void *arg, struct follow_auction *follow)
     intake->changed(intake->arg, container_of(follow, struct auction, follow));
 }
 
-/* Logs and shows in the metrics which sampler is followed, when that changed. */
+static bool
+is_listed(const char *list, const char *node)
+{
+    size_t length = strlen(node);
+    for (; *list; list += strcspn(list, ","), list += *list == ',')
+        if (!strncmp(list, node, length) && (!list[length] || list[length] == ','))
+            return true;
+    return false;
+}
+
+/* The ids of those followed, as far as they fit. */
+static void
+list_followed(const struct follow *follow, char *list, size_t list_bytes)
+{
+    const char *last = NULL;
+    list[0] = 0;
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
+        const char *node = follow_node(follow, shard);
+        size_t used = strlen(list);
+        if (!node || node == last || used + strlen(node) + 2 > list_bytes)
+            continue;
+        last = node;
+        if (!is_listed(list, node))
+            snprintf(list + used, list_bytes - used, "%s%s", used ? "," : "", node);
+    }
+}
+
+/* Logs and shows in the metrics whether samplers are followed, when that changed. */
 static void
 note_followed(struct count_intake *intake)
 {
-    const char *node = follow_node(intake->follow);
-    if (!strcmp(intake->followed, node ? node : ""))
+    unsigned shards = follow_shards(intake->follow);
+    uint64_t changes = follow_changes(intake->follow);
+    metrics_add(intake->metrics, METRIC_FOLLOWING, (int64_t)(changes - intake->changes));
+    metrics_set(intake->metrics, METRIC_FOLLOWED, shards > 0);
+    metrics_set(intake->metrics, METRIC_FOLLOWED_SHARDS, shards);
+    bool same = shards == intake->shards && changes == intake->changes;
+    intake->shards = shards;
+    intake->changes = changes;
+    if (same)
         return;
-    snprintf(intake->followed, sizeof intake->followed, "%s", node ? node : "");
-    metrics_set(intake->metrics, METRIC_FOLLOWED, node != NULL);
-    if (node) {
-        metrics_add(intake->metrics, METRIC_FOLLOWING, 1);
-        log_info("counts.follow", "showing a sampler's counts", LOG_STR("sampler", node));
-    } else {
+    char samplers[LIST_BYTES];
+    list_followed(intake->follow, samplers, sizeof samplers);
+    if (shards)
+        log_info("counts.follow", "showing samplers' counts", LOG_STR("sampler", samplers),
+                 LOG_INT("shards", shards));
+    else
         log_warn("counts.alone", "no sampler is ready: only viewers of this gateway are shown",
                  LOG_INT("viewers", (int64_t)audience_viewers(intake->audience)));
-    }
 }
 
 static void
@@ -196,7 +231,7 @@ count_intake_watch(struct count_intake *intake, struct auction *auction)
     char topic[TOPIC_BYTES];
     topic_auction(MESSAGE_COUNT, auction->id, topic);
     zsock_set_subscribe(intake->socket, topic);
-    follow_watch(intake->follow, &auction->follow, clock_mono_ms());
+    follow_watch(intake->follow, &auction->follow, auction->shard, clock_mono_ms());
 }
 
 void

@@ -15,20 +15,27 @@ struct sampler {
     int64_t epoch_ms;
     int64_t heard_ms;
     enum node_state state;
+    bool unserved[SHARD_COUNT];
 };
 
 TAILQ_HEAD(touch_list, follow_auction);
+
+struct shard {
+    struct sampler *followed; /* NULL: ALONE or HOLDING */
+    bool holding;
+    int64_t hold_until_ms;
+    uint32_t following;         /* grows with each new one followed */
+    struct touch_list by_touch; /* watched auctions, the longest untouched first */
+};
 
 struct follow {
     int64_t silence_ms;
     follow_changed_f *changed;
     void *arg;
     struct sampler samplers[NODES_MAX];
-    struct sampler *followed; /* of these; NULL: ALONE or HOLDING */
-    bool holding;
-    int64_t hold_until_ms;
-    uint32_t following;         /* grows with each new one followed */
-    struct touch_list by_touch; /* watched auctions, the longest untouched first */
+    struct shard shards[SHARD_COUNT];
+    unsigned renew_next; /* the shard that follow_next_renewal() looks at first */
+    uint64_t changes;
 };
 
 struct follow *
@@ -38,7 +45,8 @@ follow_new(int64_t silence_ms, follow_changed_f *changed, void *arg)
     follow->silence_ms = silence_ms;
     follow->changed = changed;
     follow->arg = arg;
-    TAILQ_INIT(&follow->by_touch);
+    for (int i = 0; i < SHARD_COUNT; i++)
+        TAILQ_INIT(&follow->shards[i].by_touch);
     return follow;
 }
 
@@ -50,35 +58,54 @@ follow_destroy(struct follow **follow)
 }
 
 const char *
-follow_node(const struct follow *follow)
+follow_node(const struct follow *follow, unsigned shard)
 {
-    return follow->followed ? follow->followed->node : NULL;
+    const struct sampler *followed = follow->shards[shard].followed;
+    return followed ? followed->node : NULL;
+}
+
+unsigned
+follow_shards(const struct follow *follow)
+{
+    unsigned count = 0;
+    for (int i = 0; i < SHARD_COUNT; i++)
+        count += follow->shards[i].followed != NULL;
+    return count;
+}
+
+uint64_t
+follow_changes(const struct follow *follow)
+{
+    return follow->changes;
 }
 
 /* Moves a watched auction to the end of those touched. */
 static void
-touch(struct follow *follow, struct follow_auction *auction, int64_t now_ms)
+touch(struct shard *shard, struct follow_auction *auction, int64_t now_ms)
 {
-    TAILQ_REMOVE(&follow->by_touch, auction, by_touch);
-    TAILQ_INSERT_TAIL(&follow->by_touch, auction, by_touch);
+    TAILQ_REMOVE(&shard->by_touch, auction, by_touch);
+    TAILQ_INSERT_TAIL(&shard->by_touch, auction, by_touch);
     auction->touched_ms = now_ms;
-    auction->asked = follow->following;
+    auction->asked = shard->following;
 }
 
 void
-follow_watch(struct follow *follow, struct follow_auction *auction, int64_t now_ms)
+follow_watch(struct follow *follow, struct follow_auction *auction, unsigned shard,
+             int64_t now_ms)
 {
-    assert(!auction->watched);
-    *auction = (struct follow_auction){
-        .watched = true, .touched_ms = now_ms, .asked = follow->following};
-    TAILQ_INSERT_TAIL(&follow->by_touch, auction, by_touch);
+    assert(!auction->watched && shard < SHARD_COUNT);
+    *auction = (struct follow_auction){.watched = true,
+                                       .shard = shard,
+                                       .touched_ms = now_ms,
+                                       .asked = follow->shards[shard].following};
+    TAILQ_INSERT_TAIL(&follow->shards[shard].by_touch, auction, by_touch);
 }
 
 void
 follow_unwatch(struct follow *follow, struct follow_auction *auction)
 {
     assert(auction->watched);
-    TAILQ_REMOVE(&follow->by_touch, auction, by_touch);
+    TAILQ_REMOVE(&follow->shards[auction->shard].by_touch, auction, by_touch);
     *auction = (struct follow_auction){0};
 }
 
@@ -92,11 +119,11 @@ set_others(struct follow *follow, struct follow_auction *auction, uint64_t other
 }
 
 static void
-go_alone(struct follow *follow)
+go_alone(struct follow *follow, struct shard *shard)
 {
     struct follow_auction *auction;
-    follow->holding = false;
-    TAILQ_FOREACH(auction, &follow->by_touch, by_touch)
+    shard->holding = false;
+    TAILQ_FOREACH(auction, &shard->by_touch, by_touch)
     set_others(follow, auction, 0);
 }
 
@@ -110,14 +137,21 @@ find_sampler(struct follow *follow, const char *node)
     return NULL;
 }
 
-/* Of those that are ready and not silent, the one whose id sorts first. */
+/* Whether it is ready and serves the shard. */
+static bool
+is_fit(const struct follow *follow, const struct shard *shard, const struct sampler *sampler)
+{
+    return sampler->state == NODE_READY && !sampler->unserved[shard - follow->shards];
+}
+
+/* Of those that are fit and not silent, the one whose id sorts first. */
 static struct sampler *
-choose_sampler(struct follow *follow, int64_t now_ms)
+choose_sampler(struct follow *follow, const struct shard *shard, int64_t now_ms)
 {
     struct sampler *best = NULL;
     for (size_t i = 0; i < NODES_MAX; i++) {
         struct sampler *sampler = &follow->samplers[i];
-        bool fit = *sampler->node && sampler->state == NODE_READY &&
+        bool fit = *sampler->node && is_fit(follow, shard, sampler) &&
                    now_ms - sampler->heard_ms < follow->silence_ms;
         if (fit && (!best || strcmp(sampler->node, best->node) < 0))
             best = sampler;
@@ -126,27 +160,35 @@ choose_sampler(struct follow *follow, int64_t now_ms)
 }
 
 static void
-follow_best(struct follow *follow, int64_t now_ms)
+follow_best(struct follow *follow, struct shard *shard, int64_t now_ms)
 {
-    if (follow->followed)
+    if (shard->followed)
         return;
-    follow->followed = choose_sampler(follow, now_ms);
-    if (!follow->followed)
+    shard->followed = choose_sampler(follow, shard, now_ms);
+    if (!shard->followed)
         return;
-    follow->holding = false;
-    follow->following++;
+    shard->holding = false;
+    shard->following++;
+    follow->changes++;
 }
 
-/* The one followed is none any more; what it said is held on to until hold_until_ms. */
+/* The sampler is followed no more, wherever it was; what it said is held on to until
+ * hold_until_ms. */
 static void
-lose(struct follow *follow, int64_t now_ms, int64_t hold_until_ms)
+lose(struct follow *follow, const struct sampler *sampler, int64_t now_ms,
+     int64_t hold_until_ms)
 {
-    follow->followed = NULL;
-    follow->holding = true;
-    follow->hold_until_ms = hold_until_ms;
-    follow_best(follow, now_ms);
-    if (follow->holding && follow->hold_until_ms <= now_ms)
-        go_alone(follow);
+    for (int i = 0; i < SHARD_COUNT; i++) {
+        struct shard *shard = &follow->shards[i];
+        if (shard->followed != sampler)
+            continue;
+        shard->followed = NULL;
+        shard->holding = true;
+        shard->hold_until_ms = hold_until_ms;
+        follow_best(follow, shard, now_ms);
+        if (shard->holding && shard->hold_until_ms <= now_ms)
+            go_alone(follow, shard);
+    }
 }
 
 /* The sender's record, heard now; NULL: it is of a former epoch, or there are too many. */
@@ -164,17 +206,16 @@ hear(struct follow *follow, const struct message *message, int64_t now_ms)
         return sampler;
     sampler->epoch_ms = message->epoch_ms;
     sampler->state = NODE_WARMING;
-    if (sampler == follow->followed)
-        lose(follow, now_ms, now_ms + follow->silence_ms);
+    lose(follow, sampler, now_ms, now_ms + follow->silence_ms);
     return sampler;
 }
 
 /* Whether a count of this sampler is newer than the auction's last one. */
 static bool
-is_newer(const struct follow *follow, const struct message *message,
+is_newer(const struct shard *shard, const struct message *message,
          const struct follow_auction *auction)
 {
-    if (auction->heard != follow->following)
+    if (auction->heard != shard->following)
         return true;
     return message->change == CHANGE_STATE ? message->sequence >= auction->sequence
                                            : message->sequence > auction->sequence;
@@ -185,13 +226,15 @@ follow_count(struct follow *follow, const struct message *message,
              struct follow_auction *auction, uint64_t own, int64_t now_ms)
 {
     struct sampler *sampler = hear(follow, message, now_ms);
-    if (!sampler || sampler != follow->followed || !auction || !auction->watched ||
-        message->change == CHANGE_BEGIN || message->change == CHANGE_END ||
-        !is_newer(follow, message, auction))
+    if (!sampler || !auction || !auction->watched || message->change == CHANGE_BEGIN ||
+        message->change == CHANGE_END)
         return;
-    auction->heard = follow->following;
+    struct shard *shard = &follow->shards[auction->shard];
+    if (sampler != shard->followed || !is_newer(shard, message, auction))
+        return;
+    auction->heard = shard->following;
     auction->sequence = message->sequence;
-    touch(follow, auction, now_ms);
+    touch(shard, auction, now_ms);
     set_others(follow, auction, message->count > own ? message->count - own : 0);
 }
 
@@ -202,10 +245,11 @@ follow_heartbeat(struct follow *follow, const struct message *message, int64_t n
     if (!sampler)
         return;
     sampler->state = message->state;
-    if (sampler == follow->followed && sampler->state != NODE_READY)
-        lose(follow, now_ms, now_ms + follow->silence_ms);
-    else
-        follow_best(follow, now_ms);
+    memcpy(sampler->unserved, message->unserved, sizeof sampler->unserved);
+    if (sampler->state != NODE_READY)
+        lose(follow, sampler, now_ms, now_ms + follow->silence_ms);
+    for (int i = 0; i < SHARD_COUNT; i++)
+        follow_best(follow, &follow->shards[i], now_ms);
 }
 
 void
@@ -216,8 +260,7 @@ follow_bye(struct follow *follow, const struct message *message, int64_t now_ms)
         return;
     sampler->state = NODE_LEAVING;
     sampler->epoch_ms = message->epoch_ms;
-    if (sampler == follow->followed)
-        lose(follow, now_ms, now_ms + follow->silence_ms);
+    lose(follow, sampler, now_ms, now_ms + follow->silence_ms);
 }
 
 void
@@ -228,20 +271,27 @@ follow_tick(struct follow *follow, int64_t now_ms)
         if (!*sampler->node || now_ms - sampler->heard_ms < follow->silence_ms)
             continue;
         sampler->node[0] = 0;
-        if (sampler == follow->followed)
-            lose(follow, now_ms, now_ms);
+        lose(follow, sampler, now_ms, now_ms);
     }
-    if (follow->holding && follow->hold_until_ms <= now_ms)
-        go_alone(follow);
+    for (int i = 0; i < SHARD_COUNT; i++) {
+        struct shard *shard = &follow->shards[i];
+        if (shard->holding && shard->hold_until_ms <= now_ms)
+            go_alone(follow, shard);
+    }
 }
 
 struct follow_auction *
 follow_next_renewal(struct follow *follow, int64_t now_ms)
 {
-    struct follow_auction *auction = TAILQ_FIRST(&follow->by_touch);
-    if (!auction ||
-        (now_ms - auction->touched_ms < QUIET_MS && auction->asked == follow->following))
-        return NULL;
-    touch(follow, auction, now_ms);
-    return auction;
+    for (; follow->renew_next < SHARD_COUNT; follow->renew_next++) {
+        struct shard *shard = &follow->shards[follow->renew_next];
+        struct follow_auction *auction = TAILQ_FIRST(&shard->by_touch);
+        if (!auction ||
+            (now_ms - auction->touched_ms < QUIET_MS && auction->asked == shard->following))
+            continue;
+        touch(shard, auction, now_ms);
+        return auction;
+    }
+    follow->renew_next = 0;
+    return NULL;
 }

@@ -1,10 +1,10 @@
 /* Which sampler's counts a gateway believes, and what they say of viewers elsewhere.
  *
- * One sampler node that is ready is followed until it falls silent, says bye, restarts or is
- * not ready any more; then another that is ready (of several, the one whose id sorts first, so
- * that all gateways agree). What an auction shows is its own viewers plus those elsewhere: the
- * sampler's count, less what was our own when it came. So a local join or leave shows at once,
- * and never less than our own is shown.
+ * Of each shard one sampler node that is ready and serves it is followed until it falls silent,
+ * says bye, restarts or is not ready any more; then another (of several, the one whose id sorts
+ * first, so that all gateways agree). What an auction shows is its own viewers plus those
+ * elsewhere: the sampler's count, less what was our own when it came. So a local join or leave
+ * shows at once, and never less than our own is shown. Of each shard:
  *
  *                    ready heartbeat             silent
  *        ALONE ─────────────────────▶ FOLLOWING ────────▶ ALONE (viewers elsewhere dropped)
@@ -14,8 +14,8 @@
  *                                            silence_ms over
  *
  * HOLDING keeps what was known of elsewhere, so that a sampler's quick restart does not show.
- * Following anew renews every auction. Pure: messages and times (ms, monotonic) in; whom to
- * renew, and calls of `changed`, out. One thread. */
+ * Following anew renews every auction of the shard. Pure: messages and times (ms, monotonic)
+ * in; whom to renew, and calls of `changed`, out. One thread. */
 #ifndef FOLLOW_H
 #define FOLLOW_H
 
@@ -31,8 +31,9 @@ struct follow_auction {
     int64_t touched_ms; /* last heard of or (re)subscribed */
     uint64_t others;    /* viewers elsewhere */
     uint64_t sequence;  /* of the last count taken */
-    uint32_t heard;     /* the following in which that was; 0: none */
-    uint32_t asked;     /* the following in which it was (re)subscribed */
+    unsigned shard;
+    uint32_t heard; /* the following in which that was; 0: none */
+    uint32_t asked; /* the following in which it was (re)subscribed */
     bool watched;
 };
 
@@ -45,7 +46,8 @@ struct follow *follow_new(int64_t silence_ms, follow_changed_f *changed, void *a
 void follow_destroy(struct follow **follow);
 
 /* The first viewer came (the caller subscribes); the last one left (it unsubscribes). */
-void follow_watch(struct follow *follow, struct follow_auction *auction, int64_t now_ms);
+void follow_watch(struct follow *follow, struct follow_auction *auction, unsigned shard,
+                  int64_t now_ms);
 void follow_unwatch(struct follow *follow, struct follow_auction *auction);
 
 /* A count (auction NULL: of one that we do not watch) while we have own viewers of it; a
@@ -61,7 +63,11 @@ void follow_tick(struct follow *follow, int64_t now_ms);
 /* The next auction whose subscription is to be renewed now; NULL: none. */
 struct follow_auction *follow_next_renewal(struct follow *follow, int64_t now_ms);
 
-/* The node followed; NULL: none. */
-const char *follow_node(const struct follow *follow);
+/* The node followed in a shard; NULL: none. */
+const char *follow_node(const struct follow *follow, unsigned shard);
+
+/* How many shards have a node that is followed; how often one was begun to be followed. */
+unsigned follow_shards(const struct follow *follow);
+uint64_t follow_changes(const struct follow *follow);
 
 #endif

@@ -71,14 +71,14 @@ alone_until_one_is_ready(void **state)
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     tell(follow, "a", &auction, 1, 50, 2, 10);
     beat(follow, "a", 1, NODE_WARMING, 20);
     tell(follow, "a", &auction, 2, 50, 2, 30);
-    assert_null(follow_node(follow));
+    assert_null(follow_node(follow, 0));
     assert_int_equal(auction.others, 0);
     beat(follow, "a", 1, NODE_READY, 40);
-    assert_string_equal(follow_node(follow), "a");
+    assert_string_equal(follow_node(follow, 0), "a");
     assert_ptr_equal(follow_next_renewal(follow, 41), &auction);
     assert_null(follow_next_renewal(follow, 41));
     tell(follow, "a", &auction, 3, 50, 2, 50);
@@ -90,13 +90,63 @@ alone_until_one_is_ready(void **state)
     assert_null(follow);
 }
 
+/* A heartbeat of a sampler that serves the even shards, or the odd ones. */
+static void
+beat_half(struct follow *follow, const char *node, bool odd, enum node_state state,
+          int64_t now_ms)
+{
+    struct message message = make_message(node, 1);
+    message.kind = MESSAGE_HEARTBEAT;
+    message.state = state;
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
+        message.unserved[shard] = shard % 2 != odd;
+    follow_heartbeat(follow, &message, now_ms);
+}
+
+static void
+follows_one_of_each_shard(void **state)
+{
+    (void)state;
+    struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
+    struct follow_auction even = {0}, odd = {0};
+    follow_watch(follow, &even, 8, 0);
+    follow_watch(follow, &odd, 9, 0);
+    beat_half(follow, "a", false, NODE_READY, 0);
+    assert_string_equal(follow_node(follow, 8), "a");
+    assert_null(follow_node(follow, 9));
+    assert_int_equal(follow_shards(follow), SHARD_COUNT / 2);
+    beat_half(follow, "b", true, NODE_READY, 0);
+    beat_half(follow, "c", true, NODE_READY, 0);
+    assert_string_equal(follow_node(follow, 9), "b");
+    assert_int_equal(follow_shards(follow), SHARD_COUNT);
+    tell(follow, "b", &even, 1, 70, 0, 1); /* not its shard */
+    tell(follow, "a", &even, 1, 50, 0, 1);
+    tell(follow, "b", &odd, 1, 60, 0, 1);
+    assert_int_equal(even.others, 50);
+    assert_int_equal(odd.others, 60);
+    while (follow_next_renewal(follow, 1))
+        ;
+    say_bye(follow, "b", 1, 2);
+    assert_string_equal(follow_node(follow, 8), "a");
+    assert_string_equal(follow_node(follow, 9), "c");
+    assert_int_equal(odd.others, 60); /* until c tells */
+    assert_ptr_equal(follow_next_renewal(follow, 2), &odd);
+    assert_null(follow_next_renewal(follow, 2));
+    tell(follow, "c", &odd, 1, 61, 0, 3);
+    assert_int_equal(odd.others, 61);
+    assert_int_equal(even.others, 50);
+    follow_unwatch(follow, &even);
+    follow_unwatch(follow, &odd);
+    follow_destroy(&follow);
+}
+
 static void
 ignores_late_counts(void **state)
 {
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     beat(follow, "a", 1, NODE_READY, 0);
     tell(follow, "a", &auction, 5, 10, 0, 1);
     tell(follow, "a", &auction, 4, 99, 0, 2);
@@ -121,17 +171,17 @@ sticks_and_fails_over(void **state)
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     beat(follow, "b", 1, NODE_READY, 0);
     beat(follow, "a", 1, NODE_READY, 0);
-    assert_string_equal(follow_node(follow), "b");
+    assert_string_equal(follow_node(follow, 0), "b");
     assert_ptr_equal(follow_next_renewal(follow, 0), &auction);
     tell(follow, "b", &auction, 1, 20, 5, 0);
     for (int64_t now_ms = 0; now_ms <= SILENCE_MS; now_ms += 100) {
         beat(follow, "a", 1, NODE_READY, now_ms);
         follow_tick(follow, now_ms);
     }
-    assert_string_equal(follow_node(follow), "a");
+    assert_string_equal(follow_node(follow, 0), "a");
     assert_int_equal(auction.others, 15); /* until the new one has spoken */
     assert_ptr_equal(follow_next_renewal(follow, SILENCE_MS), &auction);
     tell(follow, "a", &auction, 1, 21, 5, SILENCE_MS); /* sequences start anew */
@@ -146,14 +196,14 @@ silence_drops_what_was_elsewhere(void **state)
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     beat(follow, "a", 1, NODE_READY, 0);
     tell(follow, "a", &auction, 1, 20, 5, 100);
     follow_tick(follow, 100 + SILENCE_MS - 1);
     assert_int_equal(auction.others, 15);
     changes = 0;
     follow_tick(follow, 100 + SILENCE_MS);
-    assert_null(follow_node(follow));
+    assert_null(follow_node(follow, 0));
     assert_int_equal(auction.others, 0);
     assert_int_equal(changes, 1);
     follow_unwatch(follow, &auction);
@@ -166,7 +216,7 @@ quick_restart_does_not_show(void **state)
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     beat(follow, "a", 1, NODE_READY, 0);
     tell(follow, "a", &auction, 7, 20, 5, 0);
     changes = 0;
@@ -174,10 +224,10 @@ quick_restart_does_not_show(void **state)
     tell(follow, "a", &auction, 8, 3, 5, 1000); /* still under way */
     beat(follow, "a", 2, NODE_WARMING, 2000);
     follow_tick(follow, 2000);
-    assert_null(follow_node(follow));
+    assert_null(follow_node(follow, 0));
     assert_int_equal(auction.others, 15);
     beat(follow, "a", 2, NODE_READY, 2500);
-    assert_string_equal(follow_node(follow), "a");
+    assert_string_equal(follow_node(follow, 0), "a");
     follow_tick(follow, 2000 + SILENCE_MS);
     assert_int_equal(changes, 0);
     assert_int_equal(auction.others, 15);
@@ -191,7 +241,7 @@ hold_ends(void **state)
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     beat(follow, "a", 1, NODE_READY, 0);
     tell(follow, "a", &auction, 7, 20, 5, 0);
     say_bye(follow, "a", 1, 1000);
@@ -209,11 +259,11 @@ former_epochs_are_not_heard(void **state)
     (void)state;
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
-    follow_watch(follow, &auction, 0);
+    follow_watch(follow, &auction, 0, 0);
     beat(follow, "a", 2, NODE_READY, 0);
     tell(follow, "a", &auction, 9, 20, 5, 1); /* of epoch 1 */
     say_bye(follow, "a", 1, 2);
-    assert_string_equal(follow_node(follow), "a");
+    assert_string_equal(follow_node(follow, 0), "a");
     assert_int_equal(auction.others, 0);
     follow_unwatch(follow, &auction);
     follow_destroy(&follow);
@@ -226,8 +276,8 @@ quiet_subscriptions_are_renewed(void **state)
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction a = {0}, b = {0};
     beat(follow, "a", 1, NODE_READY, 0);
-    follow_watch(follow, &a, 0);
-    follow_watch(follow, &b, 5000);
+    follow_watch(follow, &a, 0, 0);
+    follow_watch(follow, &b, 0, 5000);
     beat(follow, "a", 1, NODE_READY, 9000);
     assert_null(follow_next_renewal(follow, QUIET_MS - 1));
     tell(follow, "a", &a, 1, 1, 1, QUIET_MS - 1);
@@ -251,10 +301,10 @@ too_many_nodes_do_no_harm(void **state)
         beat(follow, node, 1, NODE_WARMING, 0);
     }
     beat(follow, "z", 1, NODE_READY, 1);
-    assert_null(follow_node(follow));
+    assert_null(follow_node(follow, 0));
     follow_tick(follow, SILENCE_MS);
     beat(follow, "z", 1, NODE_READY, SILENCE_MS);
-    assert_string_equal(follow_node(follow), "z");
+    assert_string_equal(follow_node(follow, 0), "z");
     follow_destroy(&follow);
 }
 
@@ -310,7 +360,7 @@ follows_one_that_is_fit(void **state)
     for (int n = 0; n < STEPS; n++) {
         step(&world, &chance);
         follow_tick(world.follow, world.now_ms);
-        const char *node = follow_node(world.follow);
+        const char *node = follow_node(world.follow, 0);
         bool any = false, last_fit = false;
         for (int i = 0; i < SAMPLERS; i++) {
             bool fit = world.state[i] == NODE_READY && world.heard_ms[i] &&
@@ -336,6 +386,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alone_until_one_is_ready),
         cmocka_unit_test(ignores_late_counts),
+        cmocka_unit_test(follows_one_of_each_shard),
         cmocka_unit_test(sticks_and_fails_over),
         cmocka_unit_test(silence_drops_what_was_elsewhere),
         cmocka_unit_test(quick_restart_does_not_show),

@@ -62,6 +62,8 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
             "Times a sampler was chosen to follow."),
     GAUGE(METRIC_FOLLOWED, "headcount_gateway_sampler_followed",
           "1 while a sampler's counts are shown, 0 while only our own."),
+    GAUGE(METRIC_FOLLOWED_SHARDS, "headcount_gateway_shards_followed",
+          "Shards of auctions, of 256, whose counts come from a sampler."),
     DROPPED(METRIC_BUS_DROPPED, "topic", "Messages on the bus that were dropped."),
     DROPPED(METRIC_BUS_DROPPED + 1, "version", NULL),
     DROPPED(METRIC_BUS_DROPPED + 2, "format", NULL),

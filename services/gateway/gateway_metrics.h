@@ -35,6 +35,7 @@ enum gateway_metric {
     METRIC_RENEWALS,
     METRIC_FOLLOWING,
     METRIC_FOLLOWED,
+    METRIC_FOLLOWED_SHARDS,
     METRIC_BUS_DROPPED, /* one row a decode_result from DECODE_TOPIC on, then: frames, kind */
     METRIC_BUS_DROPPED_FRAMES = METRIC_BUS_DROPPED + 5,
     METRIC_BUS_DROPPED_KIND,
