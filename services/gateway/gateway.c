@@ -58,8 +58,6 @@ draw_seed(void)
     return getrandom(&seed, sizeof seed, 0) == sizeof seed ? seed : (uint64_t)uv_hrtime();
 }
 
-/* The port first: a second gateway on it must not come as far as to take over the bus's ipc
- * file. */
 static int
 open_port(struct gateway *gateway)
 {
@@ -169,19 +167,27 @@ on_signal(uv_signal_t *signal, int number)
     log_info("gateway.stopping", "asking viewers to connect elsewhere",
              LOG_INT("viewers", (int64_t)audience_viewers(gateway->audience)),
              LOG_INT("drain_seconds", gateway->settings.drain_seconds));
+    listener_take_waiting(gateway->listener);
     listener_destroy(&gateway->listener);
     event_publish_set_state(gateway->publish, NODE_LEAVING);
     viewer_socket_drain(gateway->viewers, gateway->settings.drain_seconds * 1000, on_drained,
                         gateway);
 }
 
-static void
+/* Listens last: from then on viewers come, and where gateways share the port none may come to
+ * one that does not serve them. */
+static int
 start(struct gateway *gateway)
 {
+    if (listener_start(gateway->listener, viewer_socket_accept, gateway->viewers)) {
+        snprintf(gateway->error, sizeof gateway->error, "cannot listen on %s port %d: %s",
+                 gateway->settings.listen_address, listener_port(gateway->listener),
+                 strerror(errno));
+        return -1;
+    }
     uv_signal_start(&gateway->terminate, on_signal, SIGTERM);
     uv_signal_start(&gateway->interrupt, on_signal, SIGINT);
     event_publish_set_state(gateway->publish, NODE_READY);
-    listener_start(gateway->listener, viewer_socket_accept, gateway->viewers);
     gateway->ready = true;
     metrics_set(gateway->metrics, METRIC_READY, 1);
     log_info("gateway.ready", "viewers are served",
@@ -189,6 +195,7 @@ start(struct gateway *gateway)
              LOG_INT("port", listener_port(gateway->listener)),
              LOG_STR("node", gateway->settings.node_id),
              LOG_STR("events", gateway->settings.event_bind));
+    return 0;
 }
 
 static int
@@ -198,13 +205,11 @@ run(struct gateway *gateway)
     uv_signal_init(&gateway->loop, &gateway->interrupt);
     gateway->terminate.data = gateway->interrupt.data = gateway;
     bool opened = !open_port(gateway) && !open_bus(gateway) && !open_viewers(gateway) &&
-                  !open_admin(gateway);
-    if (opened) {
-        start(gateway);
+                  !open_admin(gateway) && !start(gateway);
+    if (opened)
         uv_run(&gateway->loop, UV_RUN_DEFAULT);
-    } else {
+    else
         log_error("gateway.start", gateway->error, LOG_INT("status", EXIT_SYSTEM));
-    }
     close_all(gateway);
     for (int i = 0; i < LAST_TURNS_MAX && uv_run(&gateway->loop, UV_RUN_NOWAIT); i++)
         ;

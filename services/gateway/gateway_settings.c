@@ -32,7 +32,8 @@ static const struct setting table[] = {
     TEXT("LISTEN_ADDRESS", listen_address, "127.0.0.1", 1, 255,
          "Address of the port for viewers."),
     NUMBER("PORT", port, "8081", 0, 65535, "",
-           "Port for viewers; 0 takes a free one and logs it."),
+           "Port for viewers, shared with the other gateways of this host and user that have "
+           "the same; 0 takes a free one and logs it."),
     TEXT("NODE_ID", node_id, NULL, 1, 64,
          "This gateway's name on the bus, unique among those running; not given: made from the "
          "host's name."),

@@ -41,27 +41,37 @@ on_pause_over(uv_timer_t *pause)
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
-static void
-on_readable(uv_poll_t *poll, int status, int events)
+/* Accepts those who wait, at most so many. False: descriptors have run out. */
+static bool
+accept_waiting(struct listener *listener, int most)
 {
-    struct listener *listener = poll->data;
-    (void)status, (void)events;
-    for (int i = 0; i < ACCEPT_BUDGET; i++) {
+    while (most--) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             metrics_add(listener->metrics, METRIC_ACCEPTED, 1);
             listener->accept(listener->arg, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            metrics_add(listener->metrics, METRIC_ACCEPT_PAUSES, 1);
-            uv_poll_stop(poll);
-            uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
-            return;
+            return false;
         } else if (errno == EAGAIN) {
-            return;
+            return true;
         } /* else: that one went away before it was accepted */
     }
+    return true;
 }
 
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = poll->data;
+    (void)status, (void)events;
+    if (accept_waiting(listener, ACCEPT_BUDGET))
+        return;
+    metrics_add(listener->metrics, METRIC_ACCEPT_PAUSES, 1);
+    uv_poll_stop(poll);
+    uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
+}
+
+/* With SO_REUSEPORT the kernel spreads connections over all gateways that listen. */
 static int
 bind_port(const struct addrinfo *place)
 {
@@ -70,9 +80,10 @@ bind_port(const struct addrinfo *place)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
-    if (!bind(fd, place->ai_addr, place->ai_addrlen) && !listen(fd, BACKLOG))
+    if (!bind(fd, place->ai_addr, place->ai_addrlen))
         return fd;
     int reason = errno;
     close(fd);
@@ -133,12 +144,21 @@ listener_port(const struct listener *listener)
     return listener->port;
 }
 
-void
+int
 listener_start(struct listener *listener, listener_accept_f *accept, void *arg)
 {
     listener->accept = accept;
     listener->arg = arg;
+    if (listen(listener->fd, BACKLOG))
+        return -1;
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    return 0;
+}
+
+void
+listener_take_waiting(struct listener *listener)
+{
+    accept_waiting(listener, BACKLOG + 1);
 }
 
 static void

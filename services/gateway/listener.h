@@ -1,7 +1,8 @@
-/* The port viewers come to: accepts sockets and hands them on. Its own and not libwebsockets',
- * so that sockets inherit what they need from the listening one (a small send buffer, no delay)
- * without a system call each, and so that running out of descriptors is a pause, not a spin.
- * Lives in the loop; one thread. */
+/* The port viewers come to: accepts sockets and hands them on. Gateways on one host that run as
+ * the same user may share a port; the kernel spreads the viewers over them. Its own and not
+ * libwebsockets', so that sockets inherit what they need from the listening one (a small send
+ * buffer, no delay) without a system call each, and so that running out of descriptors is a
+ * pause, not a spin. Lives in the loop; one thread. */
 #ifndef LISTENER_H
 #define LISTENER_H
 
@@ -16,14 +17,19 @@ struct listener;
 /* Takes over fd, non-blocking. */
 typedef void listener_accept_f(void *arg, int fd);
 
-/* Binds and listens, so that a taken port shows now; accepts nobody yet. NULL with the reason
- * in error. */
+/* Binds, so that a port held by another program shows now; nobody can connect yet, so that
+ * nobody is lost should the start fail. NULL with the reason in error. */
 struct listener *listener_new(uv_loop_t *loop, const char *address, int64_t port,
                               struct metrics *metrics, char *error, size_t error_bytes);
 
 int listener_port(const struct listener *listener);
 
-void listener_start(struct listener *listener, listener_accept_f *accept, void *arg);
+/* Listens. 0, or -1 with errno. */
+int listener_start(struct listener *listener, listener_accept_f *accept, void *arg);
+
+/* Accepts at once all who have connected and wait, before listener_destroy(): the kernel would
+ * reset them, and not hand them to another gateway on the port. */
+void listener_take_waiting(struct listener *listener);
 
 /* Closes the port at once. */
 void listener_destroy(struct listener **listener);

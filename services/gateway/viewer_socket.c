@@ -145,13 +145,15 @@ refuse(struct viewer_socket *viewers, struct lws *wsi, enum viewer_verdict verdi
     viewer_handshake_answer(wsi, verdict, !viewers->draining);
 }
 
-/* A request to become a WebSocket. 0: go on; -1: answered, close. */
+/* A request to become a WebSocket. 0: go on; -1: answered, close. Who connected before the port
+ * was closed is served for what is left of the drain, and then asked to go like the others. */
 static int
 on_upgrade(struct viewer_socket *viewers, struct lws *wsi, const char *upgrade)
 {
     enum viewer_verdict verdict = viewer_handshake_check(
         wsi, upgrade, viewers->options.allowed_origins, viewers->admitted);
-    if (verdict == VIEWER_ADMIT && viewers->draining)
+    if (verdict == VIEWER_ADMIT && viewers->draining &&
+        clock_mono_ms() >= viewers->drain_end_ms)
         verdict = VIEWER_LEAVING;
     if (verdict == VIEWER_ADMIT && viewers->viewers >= viewers->options.viewers_max)
         verdict = VIEWER_FULL;

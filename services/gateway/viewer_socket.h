@@ -34,8 +34,8 @@ struct viewer_socket *viewer_socket_new(uv_loop_t *loop,
 /* Takes over a connected socket (a listener_accept_f; arg is the viewer_socket). */
 void viewer_socket_accept(void *arg, int fd);
 
-/* Admits nobody any more and asks all viewers to connect elsewhere (close 1012), spread over
- * drain_ms; then calls done, when all are gone or shortly after. */
+/* Asks all viewers to connect elsewhere (close 1012), spread over drain_ms; then admits nobody
+ * any more and calls done, when all are gone or shortly after. */
 typedef void viewer_socket_done_f(void *arg);
 void viewer_socket_drain(struct viewer_socket *viewers, int64_t drain_ms,
                          viewer_socket_done_f *done, void *arg);
