@@ -22,7 +22,8 @@ struct node {
     bool unserved[SHARD_COUNT]; /* as its heartbeat says */
     bool renew[SHARD_COUNT];    /* wanted */
     unsigned renew_count;
-    bool troubled; /* something of it may be missing */
+    unsigned attempts[SHARD_COUNT]; /* renewals asked for since the shard was whole */
+    bool troubled;                  /* something of it may be missing */
     UT_hash_handle hh;
     max_align_t figures[];
 };
@@ -80,6 +81,11 @@ look_at_shard(struct reader *reader, struct node *node, unsigned shard)
     bool missing = !reader->unread[shard] && !stream_shard_whole(&node->stream, shard);
     if (missing == node->missing[shard])
         return;
+    if (!missing) {
+        node->renew_count -= node->renew[shard];
+        node->renew[shard] = false;
+        node->attempts[shard] = 0;
+    }
     node->missing[shard] = missing;
     node->known.missing_count += missing ? 1 : -1u;
     reader->gaps += missing && node->known.introduced;
@@ -152,6 +158,7 @@ restart_node(struct reader *reader, struct node *node, int64_t mono_ms)
         drop_figures(reader, node);
     memset(node->missing, 0, sizeof node->missing);
     memset(node->renew, 0, sizeof node->renew);
+    memset(node->attempts, 0, sizeof node->attempts);
     memset(node->unserved, 0, sizeof node->unserved);
     node->renew_count = 0;
     node->known.missing_count = 0;
@@ -165,13 +172,9 @@ restart_node(struct reader *reader, struct node *node, int64_t mono_ms)
         tell_news(reader, node, READER_RESTARTED);
 }
 
-/* A node that is new answers the first subscription by itself, and what it leaves out its
- * heartbeats tell. */
 static void
-want_renewal(struct node *node, unsigned shard, int64_t mono_ms)
+want_renewal(struct node *node, unsigned shard)
 {
-    if (mono_ms < node->renew_ms)
-        return;
     node->renew_count += !node->renew[shard];
     node->renew[shard] = true;
 }
@@ -201,7 +204,7 @@ take_change(struct reader *reader, struct node *node, const struct message *mess
     look_at_shard(reader, node, message->shard);
     judge_trouble(reader, node);
     if (gap)
-        want_renewal(node, message->shard, mono_ms);
+        want_renewal(node, message->shard);
 }
 
 static void
@@ -216,7 +219,7 @@ take_heartbeat(struct reader *reader, struct node *node, const struct message *m
     for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
         look_at_shard(reader, node, shard);
         if (behind[shard])
-            want_renewal(node, shard, mono_ms);
+            want_renewal(node, shard);
     }
     memcpy(node->unserved, message->unserved, sizeof node->unserved);
     node->known.state = message->state;
@@ -290,15 +293,19 @@ reader_tick(struct reader *reader, int64_t mono_ms)
     }
 }
 
-/* The first shard that the node may be asked for now, or -1. */
+/* The first shard that the node may be asked for now, or -1. A node that is new answers the
+ * first subscription by itself. */
 static int
 take_renewal(struct node *node, int64_t mono_ms)
 {
+    if (mono_ms < node->renew_ms)
+        return -1;
     for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
         if (!node->renew[shard] || !stream_renew(&node->stream, shard, mono_ms))
             continue;
         node->renew[shard] = false;
         node->renew_count--;
+        node->attempts[shard]++;
         return (int)shard;
     }
     return -1;
@@ -311,7 +318,7 @@ reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewal *re
         int shard = node->renew_count ? take_renewal(node, mono_ms) : -1;
         if (shard < 0)
             continue;
-        *renewal = (struct reader_renewal){node->id, (unsigned)shard};
+        *renewal = (struct reader_renewal){node->id, (unsigned)shard, node->attempts[shard]};
         return true;
     }
     return false;

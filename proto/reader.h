@@ -84,7 +84,10 @@ void reader_tick(struct reader *reader, int64_t mono_ms);
 struct reader_renewal {
     const char *node;
     unsigned shard;
+    unsigned attempt; /* 1: the first since the shard was whole. From READER_RESUBSCRIBE on
+                       * the subscription itself may be lost: subscribe again, too */
 };
+#define READER_RESUBSCRIBE 2
 bool reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewal *renewal);
 
 /* Whether anything may be missing now: a node is overdue, not introduced, or has a gap. */

@@ -78,7 +78,7 @@ static void
 on_renew(void *arg, const struct reader_renewal *renewal)
 {
     struct counting *counting = arg;
-    event_intake_renew(counting->to.intake, renewal->node, renewal->shard);
+    event_intake_renew(counting->to.intake, renewal);
 }
 
 struct counting *

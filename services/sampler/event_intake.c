@@ -19,6 +19,7 @@ struct event_intake {
     zsock_t *socket;
     struct bus_watch *watch;
     struct metrics *metrics;
+    bool all; /* one subscription covers every shard */
     struct log_limit junk_limit;
     void (*take)(void *arg, const struct message *message);
     void *arg;
@@ -89,12 +90,18 @@ read_message(void *arg, zsock_t *socket)
     return true;
 }
 
+static bool
+serves_all(const bool unserved[SHARD_COUNT])
+{
+    return !memchr(unserved, true, SHARD_COUNT);
+}
+
 /* As few prefixes as there can be: one when every shard is served. */
 static void
 subscribe_events(zsock_t *socket, const bool unserved[SHARD_COUNT])
 {
     char topic[TOPIC_BYTES];
-    if (!memchr(unserved, true, SHARD_COUNT)) {
+    if (serves_all(unserved)) {
         topic_kind(MESSAGE_EVENT, topic);
         zsock_set_subscribe(socket, topic);
         return;
@@ -125,6 +132,7 @@ event_intake_new(const struct event_intake_options *options, char *error, size_t
     struct event_intake *intake = mem_alloc(sizeof *intake);
     intake->socket = socket;
     intake->metrics = options->metrics;
+    intake->all = serves_all(options->unserved);
     intake->take = options->take;
     intake->arg = options->arg;
     intake->watch = bus_watch_new(options->loop, socket, BUDGET, read_message, intake);
@@ -143,10 +151,17 @@ event_intake_destroy(struct event_intake **intake)
 }
 
 void
-event_intake_renew(struct event_intake *intake, const char *node, unsigned shard)
+event_intake_renew(struct event_intake *intake, const struct reader_renewal *renewal)
 {
     char topic[TOPIC_BYTES];
-    topic_renewal(NODE_GATEWAY, node, shard, topic);
+    topic_renewal(NODE_GATEWAY, renewal->node, renewal->shard, topic);
     bus_renew(intake->socket, topic);
     metrics_add(intake->metrics, METRIC_RENEWALS, 1);
+    if (renewal->attempt < READER_RESUBSCRIBE)
+        return;
+    if (intake->all)
+        topic_kind(MESSAGE_EVENT, topic);
+    else
+        topic_shard(MESSAGE_EVENT, renewal->shard, topic);
+    bus_renew(intake->socket, topic);
 }

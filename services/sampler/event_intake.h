@@ -7,6 +7,7 @@
 
 #include "bus.h"
 #include "message.h"
+#include "reader.h"
 #include "metrics.h"
 
 struct event_intake;
@@ -27,7 +28,8 @@ struct event_intake *event_intake_new(const struct event_intake_options *options
                                       size_t error_bytes);
 void event_intake_destroy(struct event_intake **intake);
 
-/* Asks one gateway for the state of a shard's auctions. */
-void event_intake_renew(struct event_intake *intake, const char *node, unsigned shard);
+/* Asks one gateway for the state of a shard's auctions; when that was not enough, subscribes
+ * again, which asks all. */
+void event_intake_renew(struct event_intake *intake, const struct reader_renewal *renewal);
 
 #endif

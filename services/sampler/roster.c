@@ -161,6 +161,12 @@ roster_tally(const struct roster *roster)
     return roster->tally;
 }
 
+const struct reader *
+roster_reader(const struct roster *roster)
+{
+    return roster->reader;
+}
+
 size_t
 roster_nodes(const struct roster *roster)
 {

@@ -59,7 +59,8 @@ bool roster_ready(const struct roster *roster);
 /* Whether anything may be missing now: a gateway is overdue or a gap is not healed yet. */
 bool roster_troubled(const struct roster *roster);
 
-const struct tally *roster_tally(const struct roster *roster); /* the figures; borrowed */
+const struct tally *roster_tally(const struct roster *roster);   /* the figures; borrowed */
+const struct reader *roster_reader(const struct roster *roster); /* the gateways; borrowed */
 size_t roster_nodes(const struct roster *roster);
 uint64_t roster_gaps(const struct roster *roster); /* times something was missed so far */
 
