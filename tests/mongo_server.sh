@@ -2,7 +2,8 @@
 # The MongoDB that the tests use; docs/decisions/0002-mongodb-test-server.md says why this one.
 #
 #   tests/mongo_server.sh install                   fetch the stand-in server, once
-#   tests/mongo_server.sh run --port N --data DIR   serve DIR on 127.0.0.1:N, in the foreground
+#   tests/mongo_server.sh run --port N --data DIR [--address A]
+#                                                   serve DIR on A (127.0.0.1), in the foreground
 #   tests/mongo_server.sh uri [--port N]            print the URI to connect to
 #
 # MONGODB_URI comes first: that server is somebody else's, so `run` exits 77 ("skip"). Then a real
@@ -22,7 +23,7 @@ die() { # status message
 }
 
 usage() {
-    die 100 'usage: install | run --port N --data DIR | uri [--port N]'
+    die 100 'usage: install | run --port N --data DIR [--address A] | uri [--port N]'
 }
 
 install_server() {
@@ -56,12 +57,12 @@ run_server() {
     [ -z "${MONGODB_URI:-}" ] || die 77 'MONGODB_URI names a server that is not ours to run'
     mkdir -p "$data"
     if command -v mongod >/dev/null; then
-        exec mongod --bind_ip 127.0.0.1 --port "$port" --dbpath "$data"
+        exec mongod --bind_ip "$address" --port "$port" --dbpath "$data"
     fi
     [ -x "$server" ] || die 111 "$server is missing: run 'tests/mongo_server.sh install'"
     # Without --sync-on-commit a kill -9 loses acknowledged writes, even those with j: true; with
     # the log's usual 2 GB a restart after one takes 12 s.
-    exec "$server" --host 127.0.0.1 --port "$port" --storage-path "$data" --sync-on-commit \
+    exec "$server" --host "$address" --port "$port" --storage-path "$data" --sync-on-commit \
         --log-file-max 16MB --cache-size 256M --log-level WARNING
 }
 
@@ -70,12 +71,13 @@ print_uri() {
 }
 
 [ $# -gt 0 ] || usage
-command=$1 port='' data=''
+command=$1 port='' data='' address=127.0.0.1
 shift
 while [ $# -gt 1 ]; do
     case $1 in
     --port) port=$2 ;;
     --data) data=$2 ;;
+    --address) address=$2 ;;
     *) usage ;;
     esac
     shift 2

@@ -1,6 +1,7 @@
 #!/bin/bash
 # ./dev test [PART] [ARGS…]: builds plain and with sanitizers, runs the tests, sums up.
-# PART: lint, unit, journey, browser; all of them without one. ARGS go to pytest (unit: meson test).
+# PART: lint, unit, journey, browser, fault; all but fault without one. ARGS go to pytest (unit:
+# meson test).
 # Every suite writes a JUnit file into build/reports, from which the last line is made.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -98,11 +99,15 @@ browsers() {
     suite 'pages in Chromium' run_pytest plain browser tests/browser "$@"
 }
 
+faults() {
+    suite 'faults of real processes' run_pytest plain fault tests/fault "$@"
+}
+
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
-all | lint | unit | journey | browser) ;;
-*) die 100 "test: no such part: $part; allowed: lint, unit, journey, browser" ;;
+all | lint | unit | journey | browser | fault) ;;
+*) die 100 "test: no such part: $part; allowed: lint, unit, journey, browser, fault" ;;
 esac
 
 need_packages build demo test
@@ -120,6 +125,7 @@ lint) suite 'layout of the sources' lint ;;
 unit) units "$@" ;;
 journey) journeys "$@" ;;
 browser) browsers "$@" ;;
+fault) faults "$@" ;;
 esac
 
 printf '\n%d s in all\n' $((SECONDS - started))

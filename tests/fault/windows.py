@@ -1,0 +1,77 @@
+"""Judges the windows that the database holds. Pure: rows and the referee's history in, complaints
+out.
+
+A row is what stands in the collection: auction, timestamp (ms here), viewerCount, joins, leaves,
+complete and the rest. Only whole windows of auctions that were watched throughout are asked for.
+"""
+
+import truth
+
+
+def expected(begin_ms, end_ms, window_ms):
+    """The timestamps of the windows that lie within a time."""
+    first = -(-begin_ms // window_ms) * window_ms + window_ms
+    return range(first, end_ms + 1, window_ms)
+
+
+def true_between(shares, begin_ms, end_ms):
+    return truth.add(truth.between(history, begin_ms, end_ms) for history in shares)
+
+
+def always_watched(shares, begin_ms, end_ms):
+    """Whether the auction had viewers all the time between."""
+    return true_between(shares, begin_ms, end_ms)[0] > 0
+
+
+def by_auction(rows):
+    """{auction: {timestamp: [row, …]}}"""
+    found = {}
+    for row in rows:
+        found.setdefault(row["auction"], {}).setdefault(row["timestamp"], []).append(row)
+    return found
+
+
+def missing_or_doubled(found, auctions, timestamps):
+    complaints = []
+    for auction in auctions:
+        for timestamp in timestamps:
+            count = len(found.get(auction, {}).get(timestamp, []))
+            if count != 1:
+                complaints.append(f"{auction} at {timestamp}: {count} documents")
+    return complaints
+
+
+def unbalanced(found, timestamps, window_ms):
+    """Pairs of complete windows in which joins and leaves do not make the change of the count."""
+    pairs, complaints = 0, []
+    for auction, windows in found.items():
+        for timestamp in timestamps:
+            before = windows.get(timestamp - window_ms, [{}])[0]
+            after = windows.get(timestamp, [{}])[0]
+            if not before.get("complete") or not after.get("complete"):
+                continue
+            pairs += 1
+            change = after["viewerCount"] - before["viewerCount"]
+            if after["joins"] - after["leaves"] != change:
+                complaints.append(
+                    f"{auction} at {timestamp}: {before['viewerCount']} + {after['joins']} joins"
+                    f" - {after['leaves']} leaves is not {after['viewerCount']}"
+                )
+    return pairs, complaints
+
+
+def untrue(found, history, timestamps):
+    """Complete windows whose count was not true at their end, give or take the news' way."""
+    complaints = []
+    for auction, windows in found.items():
+        for timestamp in timestamps:
+            row = windows.get(timestamp, [{}])[0]
+            if not row.get("complete"):
+                continue
+            end = timestamp + 20  # both clocks are the same machine's, and cut to ms
+            low, high = true_between(history[auction], end - truth.LAG * 1000, end)
+            if not low <= row["viewerCount"] <= high:
+                complaints.append(
+                    f"{auction} at {timestamp}: {row['viewerCount']}, not {low} to {high}"
+                )
+    return complaints
