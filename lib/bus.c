@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "endpoint.h"
 #include "mem.h"
 
 #define HANDSHAKE_MS 5000
-#define ENDPOINT_BYTES 512
 
 /* uv_poll on ZMQ_FD only wakes the loop; what there is to read is asked of ZMQ_EVENTS before
  * the loop sleeps (prepare) and after it woke (check). While there is more than a turn's
@@ -45,24 +45,8 @@ bus_socket(int type, int64_t hwm)
     zsock_set_linger(socket, 0);
     zsock_set_maxmsgsize(socket, BUS_MESSAGE_BYTES_MAX);
     zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
+    zsock_set_ipv6(socket, 1);
     return socket;
-}
-
-/* Copies the next endpoint of *list, moving past it. False at the end or when it is no endpoint
- * (then endpoint is not empty). */
-static bool
-next_endpoint(const char **list, char endpoint[ENDPOINT_BYTES])
-{
-    const char *start = *list + strspn(*list, ", ");
-    size_t length = strcspn(start, ", ");
-    endpoint[0] = 0;
-    if (!length)
-        return false;
-    snprintf(endpoint, ENDPOINT_BYTES, "%.*s", (int)length, start);
-    *list = start + length;
-    bool tcp = !strncmp(endpoint, "tcp://", 6) && strrchr(endpoint + 6, ':');
-    bool ipc = !strncmp(endpoint, "ipc://", 6) && endpoint[6];
-    return length < ENDPOINT_BYTES && (tcp || ipc);
 }
 
 bool
@@ -70,7 +54,7 @@ bus_endpoints_valid(const char *endpoints)
 {
     char endpoint[ENDPOINT_BYTES];
     int count = 0;
-    while (next_endpoint(&endpoints, endpoint))
+    while (endpoint_next(&endpoints, endpoint))
         count++;
     return count && !*endpoint;
 }
@@ -109,7 +93,7 @@ attach_all(zsock_t *socket, const char *endpoints, bool bind, char *error, size_
 {
     char endpoint[ENDPOINT_BYTES];
     void *handle = zsock_resolve(socket);
-    while (next_endpoint(&endpoints, endpoint)) {
+    while (endpoint_next(&endpoints, endpoint)) {
         if (!attach(handle, endpoint, bind))
             continue;
         snprintf(error, error_bytes, "cannot %s %s: %s", bind ? "bind" : "connect", endpoint,

@@ -1,5 +1,6 @@
-/* ZeroMQ sockets as this system uses them: generous marks, no linger, bounded messages, and
- * driven by a libuv loop without a thread of our own. Knows no message. One thread: the loop's.
+/* ZeroMQ sockets as this system uses them: generous marks, no linger, bounded messages, IPv6
+ * beside IPv4, and driven by a libuv loop without a thread of our own. Knows no message. One
+ * thread: the loop's.
  */
 #ifndef BUS_H
 #define BUS_H
