@@ -38,6 +38,7 @@ def is_full(snapshot, viewers):
         snapshot["sampleCount"] == 12
         and snapshot["viewerCount"] == snapshot["minViewers"] == viewers
         and snapshot["peakViewers"] == viewers
+        and not snapshot["joins"] + snapshot["leaves"]
     )
 
 
