@@ -80,10 +80,12 @@ attendance_join(struct attendance *attendance, const char *id, struct viewer *vi
     if (!auction)
         return NULL;
     event_publish_change(parts->publish, auction, CHANGE_JOIN);
-    if (auction_viewers(auction) == 1)
+    if (auction_viewers(auction) == 1) {
         count_intake_watch(parts->intake, auction);
-    else
+        broadcast_begin(parts->broadcast, auction);
+    } else {
         broadcast_mark(parts->broadcast, auction); /* whoever joins is told by the caller */
+    }
     metrics_add(parts->metrics, METRIC_JOINS, 1);
     show_sizes(attendance);
     return auction;

@@ -37,6 +37,7 @@ struct auction {
     int64_t empty_ms;             /* since when; while empty */
     struct follow_auction follow; /* viewers elsewhere */
     struct pace pace;             /* when to tell */
+    int64_t news_until_us;        /* nobody is told before this or a sampler's first word */
     unsigned shard;
     bool state_wanted; /* by a subscriber, in the queue of state_answer */
     char id[];

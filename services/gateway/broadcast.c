@@ -7,13 +7,15 @@
 #include "container.h"
 #include "gateway_metrics.h"
 
-#define SLICE 500    /* viewers told in one go */
-#define TURN_US 4000 /* after so long the loop gets to do other things */
+#define SLICE 500          /* viewers told in one go */
+#define TURN_US 4000       /* after so long the loop gets to do other things */
+#define NEWS_TICK_US 10000 /* how often it is looked whether news that is awaited came */
 
 struct broadcast {
     uv_timer_t timer;
     int64_t armed_us; /* when it fires; INT64_MAX: not armed */
     struct pacing *pacing;
+    int64_t news_us;
     struct metrics *metrics;
     broadcast_send_f *send;
     void *arg;
@@ -28,10 +30,11 @@ read_us(void)
 }
 
 struct broadcast *
-broadcast_new(uv_loop_t *loop, int64_t interval_ms, struct metrics *metrics)
+broadcast_new(uv_loop_t *loop, int64_t interval_ms, int64_t news_ms, struct metrics *metrics)
 {
     struct broadcast *broadcast = mem_alloc(sizeof *broadcast);
     broadcast->pacing = pacing_new(interval_ms * 1000);
+    broadcast->news_us = news_ms * 1000;
     broadcast->metrics = metrics;
     broadcast->armed_us = INT64_MAX;
     uv_timer_init(loop, &broadcast->timer);
@@ -85,11 +88,21 @@ tell_viewer(void *arg, struct viewer *viewer)
         broadcast->send(broadcast->arg, viewer, frame);
 }
 
+static bool
+awaits_news(const struct auction *auction, int64_t now_us)
+{
+    return !auction->follow.heard && now_us < auction->news_until_us;
+}
+
 /* Tells a slice of an auction's viewers. Returns the time after it. */
 static int64_t
 tell_slice(struct broadcast *broadcast, struct pace *pace, int64_t start_us)
 {
     struct auction *auction = container_of(pace, struct auction, pace);
+    if (awaits_news(auction, start_us)) {
+        pacing_hold(broadcast->pacing, pace, start_us + NEWS_TICK_US);
+        return start_us;
+    }
     bool done = audience_sweep(auction, SLICE, tell_viewer, broadcast);
     int64_t now_us = read_us();
     if (!pace->telling)
@@ -125,6 +138,23 @@ arm(struct broadcast *broadcast, int64_t now_us)
         return;
     broadcast->armed_us = now_us + wait_us;
     uv_timer_start(&broadcast->timer, on_timer, (uint64_t)(wait_us + 999) / 1000, 0);
+}
+
+void
+broadcast_begin(struct broadcast *broadcast, struct auction *auction)
+{
+    int64_t now_us = read_us();
+    auction->news_until_us = now_us + broadcast->news_us;
+    if (!broadcast->news_us)
+        return;
+    pacing_hold(broadcast->pacing, &auction->pace, now_us + NEWS_TICK_US);
+    arm(broadcast, now_us);
+}
+
+bool
+broadcast_awaits_news(const struct broadcast *broadcast, const struct auction *auction)
+{
+    return broadcast->news_us && awaits_news(auction, read_us());
 }
 
 void

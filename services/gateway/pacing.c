@@ -156,6 +156,14 @@ pacing_finish(struct pacing *pacing, struct pace *pace, int64_t now_us, int64_t 
 }
 
 void
+pacing_hold(struct pacing *pacing, struct pace *pace, int64_t until_us)
+{
+    assert(!pace->place);
+    pace->telling = pace->changed = false;
+    insert(pacing, pace, until_us);
+}
+
+void
 pacing_drop(struct pacing *pacing, struct pace *pace)
 {
     if (pace->place)

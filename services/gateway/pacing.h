@@ -10,7 +10,8 @@
  *   QUIET ──────▶ WAITING ──────────▶ TELLING ─────────────────────▶ QUIET
  *                    ▲                   │ pause; or finish after a mark
  *                    └───────────────────┘
- */
+ *
+ * A hold makes it WAITING from any of them, for as long as it says. */
 #ifndef PACING_H
 #define PACING_H
 
@@ -42,6 +43,10 @@ void pacing_mark(struct pacing *pacing, struct pace *pace, int64_t now_us);
 struct pace *pacing_take(struct pacing *pacing, int64_t now_us);
 void pacing_pause(struct pacing *pacing, struct pace *pace, int64_t now_us, int64_t cost_us);
 void pacing_finish(struct pacing *pacing, struct pace *pace, int64_t now_us, int64_t cost_us);
+
+/* The auction is told then, not before and not as soon as it is marked: QUIET, or taken and
+ * nobody told yet. */
+void pacing_hold(struct pacing *pacing, struct pace *pace, int64_t until_us);
 
 /* Nobody is there to be told any more. */
 void pacing_drop(struct pacing *pacing, struct pace *pace);

@@ -72,6 +72,30 @@ costly_auction_is_told_less_often(void **state)
 }
 
 static void
+held_is_told_when_the_hold_is_over(void **state)
+{
+    (void)state;
+    struct pacing *pacing = pacing_new(INTERVAL_US);
+    struct pace pace = {0};
+    pacing_hold(pacing, &pace, 1000);
+    pacing_mark(pacing, &pace, 10); /* makes it no sooner */
+    assert_null(pacing_take(pacing, 999));
+    assert_int_equal(pacing_wait_us(pacing, 999), 1);
+    assert_ptr_equal(pacing_take(pacing, 1000), &pace);
+    pacing_hold(pacing, &pace, 2000); /* nobody was told yet */
+    assert_null(pacing_take(pacing, 1999));
+    assert_ptr_equal(pacing_take(pacing, 2000), &pace);
+    pacing_finish(pacing, &pace, 2000, 0);
+    pacing_mark(pacing, &pace, 2001);
+    assert_int_equal(pacing_wait_us(pacing, 2001), INTERVAL_US - 1);
+    pacing_drop(pacing, &pace);
+    pacing_hold(pacing, &pace, 3000);
+    pacing_drop(pacing, &pace);
+    assert_int_equal(pacing_wait_us(pacing, 3000), -1);
+    pacing_destroy(&pacing);
+}
+
+static void
 dropped_is_told_no_more(void **state)
 {
     (void)state;
@@ -204,6 +228,7 @@ main(void)
         cmocka_unit_test(first_change_goes_at_once),
         cmocka_unit_test(change_while_telling_is_told_again),
         cmocka_unit_test(costly_auction_is_told_less_often),
+        cmocka_unit_test(held_is_told_when_the_hold_is_over),
         cmocka_unit_test(dropped_is_told_no_more),
         cmocka_unit_test(all_together_leave_half_the_time),
         cmocka_unit_test(storm_costs_time_by_interval),

@@ -342,6 +342,24 @@ def test_sampler_says_how_many_are_elsewhere(house):
     assert house.gateway.metric("headcount_gateway_counts_total") == counts
 
 
+def test_first_viewer_is_told_the_whole_at_once(house):
+    """Not its own gateway's share first: 1, then 475 would be seen at each restart of a gateway."""
+    sampler = house.peers.sampler("sampler0")
+    sampler.counts["lot-1"] = 475
+    house.start(samplers=1)
+    house.peers.until(
+        lambda: house.gateway.metric("headcount_gateway_sampler_followed"), "it to be followed"
+    )
+    viewer = house.viewer("lot-1")
+    house.wait_count(viewer, 475)
+    assert viewer.counts == [475]
+    alone = house.viewer("lot-2")  # the sampler knows of nobody else
+    house.wait_count(alone, 1, timeout=0.4)
+    sampler.close()
+    unheard = house.viewer("lot-3")  # nobody answers for it: told our own after a while
+    house.wait_count(unheard, 1, timeout=2)
+
+
 def test_silent_sampler_is_left_for_another(house):
     first, second = house.peers.sampler("sampler0"), house.peers.sampler("sampler1")
     house.start(samplers=2)
