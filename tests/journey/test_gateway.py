@@ -256,6 +256,22 @@ def test_renewed_subscription_is_answered_again(house):
     assert reader.of("event", change="state")[-1]["joins"] == 1
 
 
+def test_renewal_of_one_node_is_answered_by_it(house):
+    house.start()
+    house.join("lot-1", 1)
+    shard = wire.shard("lot-1")
+    reader = house.peers.reader(wire.topic_shard("event", shard), name="gw")
+    house.peers.until(lambda: len(reader.of("event", change="end")) == 1, "the first answer")
+    for node in ("gw-2", "gw"):
+        reader.socket.subscribe(wire.topic_renewal("gateway", node, shard))
+        reader.socket.unsubscribe(wire.topic_renewal("gateway", node, shard))
+        if node != "gw":
+            house.peers.during(0.3)
+            assert len(reader.of("event", change="end")) == 1, "what another was asked for"
+    house.peers.until(lambda: len(reader.of("event", change="end")) == 2, "its own answer")
+    assert [event["joins"] for event in reader.of("event", change="state")] == [1, 1]
+
+
 def test_many_auctions_state_comes_whole(house):
     house.start()
     names = [f"lot-{i}" for i in range(1500)]
