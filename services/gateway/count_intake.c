@@ -5,6 +5,7 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "discovery.h"
 #include "log.h"
 #include "mem.h"
 
@@ -22,6 +23,7 @@
 
 struct count_intake {
     zsock_t *socket; /* SUB */
+    struct discovery *discovery;
     struct bus_watch *watch;
     uv_timer_t tick;
     struct follow *follow;
@@ -183,12 +185,22 @@ count_intake_new(uv_loop_t *loop, const struct count_intake_options *options,
     }
     zsock_set_subscribe(socket, "heartbeat/sampler/");
     zsock_set_subscribe(socket, "bye/sampler/");
-    if (*options->endpoints && bus_connect(socket, options->endpoints, error, error_bytes)) {
+    struct discovery_options peers = {.loop = loop,
+                                      .socket = socket,
+                                      .endpoints = options->endpoints,
+                                      .interval_ms = options->discovery_interval_ms,
+                                      .metrics = metrics,
+                                      .peers_row = METRIC_PEERS,
+                                      .connected_row = METRIC_PEERS_CONNECTED,
+                                      .failed_row = METRIC_RESOLUTIONS_FAILED};
+    struct discovery *discovery = discovery_new(&peers, error, error_bytes);
+    if (!discovery) {
         zsock_destroy(&socket);
         return NULL;
     }
     struct count_intake *intake = mem_alloc(sizeof *intake);
     intake->socket = socket;
+    intake->discovery = discovery;
     intake->audience = audience;
     intake->metrics = metrics;
     intake->follow = follow_new(options->silence_ms, on_others, intake);
@@ -219,6 +231,7 @@ count_intake_destroy(struct count_intake **intake)
     if (!*intake)
         return;
     bus_watch_destroy(&(*intake)->watch);
+    discovery_destroy(&(*intake)->discovery);
     zsock_destroy(&(*intake)->socket);
     follow_destroy(&(*intake)->follow);
     uv_close((uv_handle_t *)&(*intake)->tick, on_closed);

@@ -14,6 +14,7 @@ struct count_intake;
 
 struct count_intake_options {
     const char *endpoints; /* "": no sampler, our own counts are shown */
+    int64_t discovery_interval_ms;
     int64_t silence_ms;
     int64_t hwm;
 };

@@ -85,6 +85,8 @@ open_bus(struct gateway *gateway)
                                             .heartbeat_ms = settings->heartbeat_interval_ms,
                                             .hwm = settings->bus_hwm};
     struct count_intake_options intake = {.endpoints = settings->sampler_endpoints,
+                                          .discovery_interval_ms =
+                                              settings->discovery_interval_ms,
                                           .silence_ms = settings->node_timeout_ms,
                                           .hwm = settings->bus_hwm};
     gateway->publish =

@@ -1,4 +1,6 @@
 /* The table of the gateway's counters. */
+#include "discovery.h"
+
 #include "gateway_metrics.h"
 
 #define REFUSED(verdict_, reason_, help_)                                                      \
@@ -71,4 +73,10 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
     DROPPED(METRIC_BUS_DROPPED + 4, "range", NULL),
     DROPPED(METRIC_BUS_DROPPED_FRAMES, "frames", NULL),
     DROPPED(METRIC_BUS_DROPPED_KIND, "kind", NULL),
+    [METRIC_PEERS] = {"headcount_gateway_peers", "of=\"samplers\"", METRIC_GAUGE,
+                      DISCOVERY_PEERS_HELP},
+    [METRIC_PEERS_CONNECTED] = {"headcount_gateway_peers_connected", "of=\"samplers\"",
+                                METRIC_GAUGE, DISCOVERY_CONNECTED_HELP},
+    [METRIC_RESOLUTIONS_FAILED] = {"headcount_gateway_resolutions_failed_total",
+                                   "of=\"samplers\"", METRIC_COUNTER, DISCOVERY_FAILED_HELP},
 };

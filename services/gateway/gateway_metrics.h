@@ -39,6 +39,9 @@ enum gateway_metric {
     METRIC_BUS_DROPPED, /* one row a decode_result from DECODE_TOPIC on, then: frames, kind */
     METRIC_BUS_DROPPED_FRAMES = METRIC_BUS_DROPPED + 5,
     METRIC_BUS_DROPPED_KIND,
+    METRIC_PEERS,
+    METRIC_PEERS_CONNECTED,
+    METRIC_RESOLUTIONS_FAILED,
     GATEWAY_METRICS
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "discovery.h"
 #include "mem.h"
 
 #include "auction.h"
@@ -43,6 +44,7 @@ static const struct setting table[] = {
         "SAMPLER_ENDPOINTS", sampler_endpoints, "ipc://run/sampler.ipc", 0, 4096,
         "Endpoints of the samplers, comma-separated; empty: only this gateway's own counts are "
         "shown."),
+    SETTINGS_DISCOVERY(struct gateway_settings, discovery_interval_ms),
     NUMBER("BUS_HWM", bus_hwm, "100000", 1000, 10000000, "messages",
            "Messages held for a slow peer on the bus before further ones are dropped."),
     NUMBER("BROADCAST_INTERVAL_MS", broadcast_interval_ms, "50", 0, 60000, "ms",

@@ -15,6 +15,7 @@ struct gateway_settings {
     char *node_id;
     char *event_bind;
     char *sampler_endpoints;
+    int64_t discovery_interval_ms;
     int64_t bus_hwm;
     int64_t broadcast_interval_ms;
     int64_t ping_interval_ms;
