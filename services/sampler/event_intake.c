@@ -4,6 +4,7 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "discovery.h"
 #include "log.h"
 #include "mem.h"
 
@@ -17,6 +18,7 @@
 
 struct event_intake {
     zsock_t *socket;
+    struct discovery *discovery;
     struct bus_watch *watch;
     struct metrics *metrics;
     bool all; /* one subscription covers every shard */
@@ -125,12 +127,22 @@ event_intake_new(const struct event_intake_options *options, char *error, size_t
     subscribe_events(socket, options->unserved);
     zsock_set_subscribe(socket, "heartbeat/gateway/");
     zsock_set_subscribe(socket, "bye/gateway/");
-    if (bus_connect(socket, options->endpoints, error, error_bytes)) {
+    struct discovery_options peers = {.loop = options->loop,
+                                      .socket = socket,
+                                      .endpoints = options->endpoints,
+                                      .interval_ms = options->discovery_interval_ms,
+                                      .metrics = options->metrics,
+                                      .peers_row = METRIC_PEERS_GATEWAYS,
+                                      .connected_row = METRIC_CONNECTED_GATEWAYS,
+                                      .failed_row = METRIC_RESOLUTIONS_GATEWAYS};
+    struct discovery *discovery = discovery_new(&peers, error, error_bytes);
+    if (!discovery) {
         zsock_destroy(&socket);
         return NULL;
     }
     struct event_intake *intake = mem_alloc(sizeof *intake);
     intake->socket = socket;
+    intake->discovery = discovery;
     intake->metrics = options->metrics;
     intake->all = serves_all(options->unserved);
     intake->take = options->take;
@@ -145,6 +157,7 @@ event_intake_destroy(struct event_intake **intake)
     if (!*intake)
         return;
     bus_watch_destroy(&(*intake)->watch);
+    discovery_destroy(&(*intake)->discovery);
     zsock_destroy(&(*intake)->socket);
     free(*intake);
     *intake = NULL;

@@ -15,7 +15,8 @@ struct event_intake;
 struct event_intake_options {
     uv_loop_t *loop;
     const char *endpoints; /* gateways, borrowed for the call */
-    const bool *unserved;  /* by shard: not subscribed to; borrowed for the call */
+    int64_t discovery_interval_ms;
+    const bool *unserved; /* by shard: not subscribed to; borrowed for the call */
     int64_t hwm;
     struct metrics *metrics; /* borrowed for good */
     /* One event, heartbeat or bye; valid during the call. */

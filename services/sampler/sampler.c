@@ -182,6 +182,8 @@ open_send(struct sampler *sampler, char *error, size_t error_bytes)
     const struct sampler_settings *settings = sampler->settings;
     struct snapshot_send_options options = {.loop = &sampler->loop,
                                             .endpoints = settings->store_endpoints,
+                                            .discovery_interval_ms =
+                                                settings->discovery_interval_ms,
                                             .key = settings->internal_api_key,
                                             .hwm = settings->bus_hwm,
                                             .epoch_ms = sampler->epoch_ms,
@@ -200,6 +202,8 @@ open_intake(struct sampler *sampler, char *error, size_t error_bytes)
     const struct sampler_settings *settings = sampler->settings;
     struct event_intake_options options = {.loop = &sampler->loop,
                                            .endpoints = settings->gateway_endpoints,
+                                           .discovery_interval_ms =
+                                               settings->discovery_interval_ms,
                                            .unserved = sampler->unserved,
                                            .hwm = settings->bus_hwm,
                                            .metrics = sampler->metrics,

@@ -1,4 +1,6 @@
 /* Names and helps of the sampler's counters. */
+#include "discovery.h"
+
 #include "sampler_metrics.h"
 
 #define NAME(name_) "headcount_sampler_" name_
@@ -72,4 +74,14 @@ const struct metric sampler_metric_table[SAMPLER_METRICS] = {
     [METRIC_OUTBOX_ROWS] = {NAME("outbox_rows"), NULL, METRIC_GAUGE,
                             "Snapshots held until a store acknowledges them."},
     [METRIC_OUTBOX_BATCHES] = {NAME("outbox_batches"), NULL, METRIC_GAUGE, "Batches held."},
+    [METRIC_PEERS_GATEWAYS] = {NAME("peers"), "of=\"gateways\"", METRIC_GAUGE,
+                               DISCOVERY_PEERS_HELP},
+    [METRIC_PEERS_STORES] = {NAME("peers"), "of=\"stores\"", METRIC_GAUGE, NULL},
+    [METRIC_CONNECTED_GATEWAYS] = {NAME("peers_connected"), "of=\"gateways\"", METRIC_GAUGE,
+                                   DISCOVERY_CONNECTED_HELP},
+    [METRIC_CONNECTED_STORES] = {NAME("peers_connected"), "of=\"stores\"", METRIC_GAUGE, NULL},
+    [METRIC_RESOLUTIONS_GATEWAYS] = {NAME("resolutions_failed_total"), "of=\"gateways\"",
+                                     METRIC_COUNTER, DISCOVERY_FAILED_HELP},
+    [METRIC_RESOLUTIONS_STORES] = {NAME("resolutions_failed_total"), "of=\"stores\"",
+                                   METRIC_COUNTER, NULL},
 };

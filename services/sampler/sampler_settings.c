@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "discovery.h"
 
 #include "auction.h"
 #include "store_request.h"
@@ -23,6 +24,7 @@ static const struct setting table[] = {
      "Where live counts are published."},
     {"STORE_ENDPOINTS", SETTING_TEXT, AT(store_endpoints), "ipc://run/store.ipc", 0, 8192, "",
      NULL, "Stores that take the snapshots, separated by commas; an empty list stores none."},
+    SETTINGS_DISCOVERY(struct sampler_settings, discovery_interval_ms),
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
      "The key that the store asks for."},
     {"SAMPLERS", SETTING_NUMBER, AT(samplers), "1", 1, SAMPLERS_MAX, "", NULL,

@@ -12,6 +12,7 @@ struct sampler_settings {
     char *gateway_endpoints; /* whom to listen to */
     char *count_bind;        /* where counts are published */
     char *store_endpoints;   /* who takes the snapshots */
+    int64_t discovery_interval_ms;
     char *internal_api_key;
     int64_t samplers;
     int64_t sampler_ordinal; /* -1: from the host's name */

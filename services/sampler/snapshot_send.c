@@ -4,6 +4,7 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "discovery.h"
 #include "log.h"
 #include "mem.h"
 
@@ -26,6 +27,7 @@ struct report {
 
 struct snapshot_send {
     zsock_t *socket;
+    struct discovery *discovery;
     struct bus_watch *watch;
     struct encoder *encoder;
     struct outbox *outbox;
@@ -226,7 +228,16 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
         return NULL;
     }
     zsock_set_immediate(socket, 1); /* only to stores that are there */
-    if (bus_connect(socket, options->endpoints, error, error_bytes)) {
+    struct discovery_options peers = {.loop = options->loop,
+                                      .socket = socket,
+                                      .endpoints = options->endpoints,
+                                      .interval_ms = options->discovery_interval_ms,
+                                      .metrics = options->metrics,
+                                      .peers_row = METRIC_PEERS_STORES,
+                                      .connected_row = METRIC_CONNECTED_STORES,
+                                      .failed_row = METRIC_RESOLUTIONS_STORES};
+    struct discovery *discovery = discovery_new(&peers, error, error_bytes);
+    if (!discovery) {
         zsock_destroy(&socket);
         return NULL;
     }
@@ -237,6 +248,7 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
                                     .first_id = first_id,
                                     .seed = (uint64_t)options->epoch_ms};
     send->socket = socket;
+    send->discovery = discovery;
     send->encoder = encoder_new();
     send->outbox = outbox_new(&outbox);
     send->metrics = options->metrics;
@@ -297,6 +309,7 @@ snapshot_send_destroy(struct snapshot_send **send)
         log_warn("sampler.unsent", "stopped before a store acknowledged every snapshot",
                  LOG_INT("rows", (int64_t)rows));
     bus_watch_destroy(&old->watch);
+    discovery_destroy(&old->discovery);
     zsock_destroy(&old->socket);
     encoder_destroy(&old->encoder);
     outbox_destroy(&old->outbox);

@@ -17,6 +17,7 @@ struct snapshot_send_options {
     uv_loop_t *loop;
     const char *endpoints; /* stores, borrowed for the call, as is key */
     const char *key;
+    int64_t discovery_interval_ms;
     int64_t hwm;
     int64_t epoch_ms; /* batch ids begin here, so that no two runs use the same */
     int64_t ack_timeout_ms;
