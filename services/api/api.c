@@ -99,11 +99,12 @@ static int
 open_bus(struct api *api, char *error, size_t error_bytes)
 {
     const struct api_settings *settings = &api->settings;
-    struct live_counts_options live = {settings->sampler_endpoints, settings->bus_hwm,
+    struct live_counts_options live = {settings->sampler_endpoints,
+                                       settings->discovery_interval_ms, settings->bus_hwm,
                                        settings->node_timeout_ms, api->context.metrics};
-    struct store_client_options store = {settings->store_endpoints, settings->internal_api_key,
-                                         settings->bus_hwm, settings->store_timeout_ms,
-                                         api->context.metrics};
+    struct store_client_options store = {
+        settings->store_endpoints, settings->discovery_interval_ms, settings->internal_api_key,
+        settings->bus_hwm,         settings->store_timeout_ms,      api->context.metrics};
     api->context.live = live_counts_new(&api->loop, &live, error, error_bytes);
     if (!api->context.live)
         return -1;

@@ -1,9 +1,12 @@
 /* The api's metric table. */
 #include "api_metrics.h"
+#include "discovery.h"
 
 #define COUNTER(row_, name_, labels_, help_)                                                   \
     [row_] = {"headcount_api_" name_, labels_, METRIC_COUNTER, help_}
 #define GAUGE(row_, name_, help_) [row_] = {"headcount_api_" name_, 0, METRIC_GAUGE, help_}
+#define PEERS(row_, name_, of_, help_)                                                         \
+    [row_] = {"headcount_api_" name_, "of=\"" of_ "\"", METRIC_GAUGE, help_}
 
 #define REQUESTS "Requests answered, by class of status."
 #define ERRORS "Requests answered with an error, by its code."
@@ -51,4 +54,11 @@ const struct metric api_metric_table[METRIC_COUNT] = {
     COUNTER(METRIC_LIVE_DROPPED_TYPE, "bus_dropped_total", "reason=\"type\"", DROPPED),
     COUNTER(METRIC_LIVE_DROPPED_RANGE, "bus_dropped_total", "reason=\"range\"", DROPPED),
     COUNTER(METRIC_LIVE_DROPPED_SAMPLERS, "bus_dropped_total", "reason=\"samplers\"", DROPPED),
+    PEERS(METRIC_PEERS_SAMPLERS, "peers", "samplers", DISCOVERY_PEERS_HELP),
+    PEERS(METRIC_PEERS_STORES, "peers", "stores", NULL),
+    PEERS(METRIC_CONNECTED_SAMPLERS, "peers_connected", "samplers", DISCOVERY_CONNECTED_HELP),
+    PEERS(METRIC_CONNECTED_STORES, "peers_connected", "stores", NULL),
+    COUNTER(METRIC_RESOLUTIONS_SAMPLERS, "resolutions_failed_total", "of=\"samplers\"",
+            DISCOVERY_FAILED_HELP),
+    COUNTER(METRIC_RESOLUTIONS_STORES, "resolutions_failed_total", "of=\"stores\"", NULL),
 };

@@ -4,6 +4,7 @@
 
 #include "api_settings.h"
 #include "bus.h"
+#include "discovery.h"
 #include "page_policy.h"
 
 #define KEY_MIN 8
@@ -54,6 +55,7 @@ static const struct setting table[] = {
          "Where samplers publish live counts, comma-separated; empty: none."),
     LIST("STORE_ENDPOINTS", store_endpoints, "ipc://run/store.ipc",
          "Where stores take requests, comma-separated; empty: none."),
+    SETTINGS_DISCOVERY(struct api_settings, discovery_interval_ms),
     NUMBER("BUS_HWM", bus_hwm, "100000", 1000, 10000000, "messages",
            "High-water mark of the bus sockets."),
     NUMBER("NODE_TIMEOUT_MS", node_timeout_ms, "3000", 100, 600000, "ms",

@@ -20,6 +20,7 @@ struct api_settings {
     int64_t drain_s;
     char *sampler_endpoints;
     char *store_endpoints;
+    int64_t discovery_interval_ms;
     int64_t bus_hwm;
     int64_t node_timeout_ms;
     int64_t store_timeout_ms;

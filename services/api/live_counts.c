@@ -6,6 +6,7 @@
 #include "api_metrics.h"
 #include "bus.h"
 #include "clock.h"
+#include "discovery.h"
 #include "live_counts.h"
 #include "log.h"
 #include "mailbox.h"
@@ -19,6 +20,7 @@ struct live_counts {
     struct live_figures *figures;
     struct metrics *metrics;
     zsock_t *socket; /* NULL: no endpoints */
+    struct discovery *discovery;
     struct bus_watch *watch;
     struct mailbox *mailbox;
     uv_timer_t timer;
@@ -151,7 +153,16 @@ open_socket(struct live_counts *live, uv_loop_t *loop,
         topic_kind(kinds[i], topic);
         zsock_set_subscribe(live->socket, topic);
     }
-    if (bus_connect(live->socket, options->endpoints, error, error_bytes))
+    struct discovery_options peers = {.loop = loop,
+                                      .socket = live->socket,
+                                      .endpoints = options->endpoints,
+                                      .interval_ms = options->discovery_interval_ms,
+                                      .metrics = options->metrics,
+                                      .peers_row = METRIC_PEERS_SAMPLERS,
+                                      .connected_row = METRIC_CONNECTED_SAMPLERS,
+                                      .failed_row = METRIC_RESOLUTIONS_SAMPLERS};
+    live->discovery = discovery_new(&peers, error, error_bytes);
+    if (!live->discovery)
         return -1;
     live->watch = bus_watch_new(loop, live->socket, BUDGET, read_bus, live);
     return 0;
@@ -192,6 +203,7 @@ live_counts_destroy(struct live_counts **live)
     if (!*live)
         return;
     bus_watch_destroy(&(*live)->watch);
+    discovery_destroy(&(*live)->discovery);
     zsock_destroy(&(*live)->socket);
     mailbox_destroy(&(*live)->mailbox);
     uv_close((uv_handle_t *)&(*live)->timer, on_timer_closed);

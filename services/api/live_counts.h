@@ -13,6 +13,7 @@ struct live_counts;
 
 struct live_counts_options {
     const char *endpoints; /* of the samplers; NULL or "": none, nothing is ever live */
+    int64_t discovery_interval_ms;
     int64_t hwm;
     int64_t timeout_ms; /* a sampler silent for so long is gone */
     struct metrics *metrics;

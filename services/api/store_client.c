@@ -8,6 +8,7 @@
 #include "api_metrics.h"
 #include "bus.h"
 #include "clock.h"
+#include "discovery.h"
 #include "log.h"
 #include "mailbox.h"
 #include "mem.h"
@@ -25,6 +26,7 @@ struct store_client {
     int64_t repeat_ms; /* a call is sent again after so long */
     struct metrics *metrics;
     zsock_t *socket; /* NULL: no endpoints */
+    struct discovery *discovery;
     struct bus_watch *watch;
     struct mailbox *mailbox;
     struct encoder *encoder;
@@ -187,7 +189,16 @@ open_socket(struct store_client *client, uv_loop_t *loop,
         return -1;
     }
     zsock_set_immediate(client->socket, 1); /* nothing waits for a store that is not there */
-    if (bus_connect(client->socket, options->endpoints, error, error_bytes))
+    struct discovery_options peers = {.loop = loop,
+                                      .socket = client->socket,
+                                      .endpoints = options->endpoints,
+                                      .interval_ms = options->discovery_interval_ms,
+                                      .metrics = options->metrics,
+                                      .peers_row = METRIC_PEERS_STORES,
+                                      .connected_row = METRIC_CONNECTED_STORES,
+                                      .failed_row = METRIC_RESOLUTIONS_STORES};
+    client->discovery = discovery_new(&peers, error, error_bytes);
+    if (!client->discovery)
         return -1;
     client->watch = bus_watch_new(loop, client->socket, BUDGET, read_bus, client);
     return 0;
@@ -249,6 +260,7 @@ store_client_destroy(struct store_client **client)
         return;
     store_client_close(*client);
     bus_watch_destroy(&(*client)->watch);
+    discovery_destroy(&(*client)->discovery);
     zsock_destroy(&(*client)->socket);
     mailbox_destroy(&(*client)->mailbox);
     uv_close((uv_handle_t *)&(*client)->timer, on_timer_closed);

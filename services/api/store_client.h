@@ -13,7 +13,8 @@ struct store_client;
 
 struct store_client_options {
     const char *endpoints; /* of the stores; NULL or "": none, nothing is ever acknowledged */
-    const char *key;       /* borrowed for good */
+    int64_t discovery_interval_ms;
+    const char *key; /* borrowed for good */
     int64_t hwm;
     int64_t timeout_ms; /* a call is given up after so long */
     struct metrics *metrics;
