@@ -112,3 +112,14 @@ snapshot_check(const struct snapshot *snapshot, int64_t now_ms,
         check_exact(&verdict, snapshot);
     return verdict.result;
 }
+
+bool
+snapshot_fuller(const struct snapshot *a, const struct snapshot *b)
+{
+    bool a_complete = a->exact && a->complete, b_complete = b->exact && b->complete;
+    if (a->sample_count != b->sample_count)
+        return a->sample_count > b->sample_count;
+    if (a_complete != b_complete)
+        return a_complete;
+    return (a->exact ? a->coverage_ms : -1) > (b->exact ? b->coverage_ms : -1);
+}

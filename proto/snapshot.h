@@ -27,6 +27,10 @@ struct snapshot {
     bool complete;       /* every live gateway heard throughout, no gap unhealed */
 };
 
+/* Whether a tells more of its minute than b of the same: more samples; of as many, a complete
+ * one; of such, a longer time observed. Figures that are not known are less than any. */
+bool snapshot_fuller(const struct snapshot *a, const struct snapshot *b);
+
 /* 0 when valid at wall time now_ms; else -1 with, in reason, the field, what is wrong and what
  * is allowed ("minViewers: 500 is above avgViewers 445; allowed: 0 to avgViewers"). */
 int snapshot_check(const struct snapshot *snapshot, int64_t now_ms,

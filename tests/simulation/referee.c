@@ -1,0 +1,250 @@
+/* The invariants. Truth is what gateways that live hold. */
+#include <string.h>
+
+#include "world.h"
+
+#define SETTLE_MS 1500 /* in which a sampler hears of what happened at a healthy gateway */
+#define LATE_MS 300    /* after a window's end its snapshots are made */
+#define DEAD_MS (NODE_TIMEOUT_MS + 1000)
+
+static bool
+serves(const struct sampler *sampler, unsigned auction)
+{
+    return !sampler->unserved[shard_of(auction)];
+}
+
+static uint64_t
+truth(const struct world *world, unsigned auction)
+{
+    uint64_t count = 0;
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        count += gateway_viewers(world, g, auction);
+    return count;
+}
+
+void
+referee_change(struct world *world, unsigned sampler, const char *auction, uint64_t count)
+{
+    if (count > (uint64_t)GATEWAYS * VIEWERS * 8)
+        fail(world, "sampler %u counts %lld in %s", sampler, (long long)count, auction);
+}
+
+static void
+check_order(struct world *world, const struct snapshot *s)
+{
+    bool ordered = s->exact_peak >= s->peak_viewers && s->peak_viewers >= s->avg_viewers &&
+                   s->avg_viewers >= s->min_viewers && s->min_viewers >= s->exact_min &&
+                   s->exact_min >= 0 && s->exact_avg >= s->exact_min &&
+                   s->exact_avg <= s->exact_peak;
+    if (!ordered)
+        fail(world, "%s: peak %lld/%lld, average %f, minimum %lld/%lld are out of order",
+             s->auction, (long long)s->exact_peak, (long long)s->peak_viewers, s->avg_viewers,
+             (long long)s->min_viewers, (long long)s->exact_min);
+    if (s->sample_count > WINDOW_MS / SAMPLE_MS || s->coverage_ms > WINDOW_MS)
+        fail(world, "%s: %lld samples over %lld ms in one window", s->auction,
+             (long long)s->sample_count, (long long)s->coverage_ms);
+}
+
+/* Two windows on end, both seen whole: what came and went is the difference. (A clock that
+ * steps back begins a window again: what the first attempt saw of it is void.) */
+static void
+check_flow(struct world *world, const struct snapshot *before, const struct snapshot *after)
+{
+    if (before->timestamp_ms != after->timestamp_ms - WINDOW_MS ||
+        before->coverage_ms != WINDOW_MS || after->coverage_ms != WINDOW_MS)
+        return;
+    if (after->viewer_count - before->viewer_count != after->joins - after->leaves)
+        fail(world, "%s: from %lld to %lld viewers with %lld joins and %lld leaves",
+             after->auction, (long long)before->viewer_count, (long long)after->viewer_count,
+             (long long)after->joins, (long long)after->leaves);
+}
+
+void
+referee_snapshot(struct world *world, unsigned sampler, const struct snapshot *snapshot)
+{
+    unsigned auction = auction_of(snapshot->auction);
+    check_order(world, snapshot);
+    if (world->processes[GATEWAYS + sampler].stepped_ms < world->now_ms - 2 * WINDOW_MS)
+        check_flow(world, &world->samplers[sampler].last[auction], snapshot);
+    if (!serves(&world->samplers[sampler], auction))
+        fail(world, "sampler %u made a snapshot of %s, which is not its", sampler,
+             snapshot->auction);
+}
+
+static bool
+is_healthy_since(const struct world *world, unsigned process, int64_t since_ms)
+{
+    const struct process *p = &world->processes[process];
+    return runs(world, process) && !p->cuts && p->faulted_ms < since_ms &&
+           p->started_ms < since_ms;
+}
+
+static bool
+is_alive(const struct world *world, const char *node, int64_t epoch_ms)
+{
+    for (unsigned g = 0; g < GATEWAYS; g++) {
+        const struct process *p = &world->processes[g];
+        if (p->here && p->alive && p->epoch_ms == epoch_ms && !strcmp(p->node, node))
+            return true;
+    }
+    return false;
+}
+
+static const struct grave *
+find_grave(const struct world *world, const char *node, int64_t epoch_ms)
+{
+    for (unsigned i = 0; i < world->grave_count; i++)
+        if (world->graves[i].epoch_ms == epoch_ms && !strcmp(world->graves[i].node, node))
+            return &world->graves[i];
+    return NULL;
+}
+
+static void
+check_the_dead(struct world *world, unsigned sampler)
+{
+    int64_t since_ms = world->now_ms - DEAD_MS - world->slow_ms;
+    if (!is_healthy_since(world, GATEWAYS + sampler, since_ms))
+        return;
+    const struct reader *reader = roster_reader(census_roster(world->samplers[sampler].census));
+    const struct reader_node *node = reader_first(reader);
+    for (; node; node = reader_next(reader, node)) {
+        if (!node->epoch_ms || is_alive(world, node->id, node->epoch_ms))
+            continue;
+        const struct grave *grave = find_grave(world, node->id, node->epoch_ms);
+        if (!grave || grave->died_ms < since_ms)
+            fail(world, "sampler %u still counts %s, dead for more than %d ms", sampler,
+                 node->id, DEAD_MS);
+    }
+}
+
+/* Whether somebody watched the auction, at a healthy gateway, since then. */
+static bool
+is_held_since(const struct world *world, unsigned auction, int64_t since_ms)
+{
+    for (unsigned g = 0; g < GATEWAYS; g++) {
+        int64_t held_ms = world->gateways[g].held_ms[auction];
+        if (is_healthy_since(world, g, since_ms) && held_ms >= 0 && held_ms < since_ms)
+            return true;
+    }
+    return false;
+}
+
+/* The sampler's window has ended: notes what it must have seen whole. */
+static void
+note_window(struct world *world, unsigned sampler, int64_t end_ms)
+{
+    const struct sampler *self = &world->samplers[sampler];
+    int64_t since_ms = world->now_ms - WINDOW_MS - SETTLE_MS;
+    int64_t window = (end_ms - WALL_MS) / WINDOW_MS;
+    bool calm = world->loss_ms < since_ms && self->started && self->ready_ms < since_ms &&
+                is_healthy_since(world, GATEWAYS + sampler, since_ms);
+    for (unsigned a = 0; calm && a < AUCTIONS; a++) {
+        if (serves(self, a) && is_held_since(world, a, since_ms))
+            world->owed[a][window] =
+                (struct owed){true, sampler, world->processes[GATEWAYS + sampler].runs};
+    }
+}
+
+void
+referee_step(struct world *world)
+{
+    for (unsigned s = 0; s < SAMPLERS; s++) {
+        if (!runs(world, GATEWAYS + s))
+            continue;
+        struct sampler *self = &world->samplers[s];
+        int64_t wall = wall_ms(world, GATEWAYS + s) - LATE_MS;
+        int64_t end_ms = wall - wall % WINDOW_MS;
+        if (end_ms != self->window_ms && self->window_ms)
+            note_window(world, s, end_ms);
+        self->window_ms = end_ms;
+        check_the_dead(world, s);
+    }
+}
+
+static void
+check_sampler(struct world *world, unsigned sampler)
+{
+    const struct sampler *self = &world->samplers[sampler];
+    const struct roster *roster = census_roster(self->census);
+    uint64_t total = 0;
+    if (!self->started)
+        fail(world, "sampler %u is not ready", sampler);
+    for (unsigned a = 0; a < AUCTIONS; a++) {
+        if (!serves(self, a))
+            continue;
+        uint64_t counted = tally_count(roster_tally(roster), auction_name(a));
+        total += truth(world, a);
+        if (counted != truth(world, a))
+            fail(world, "sampler %u counts %lld viewers in %s, where %lld are", sampler,
+                 (long long)counted, auction_name(a), (long long)truth(world, a));
+    }
+    if (tally_total(roster_tally(roster)) != total)
+        fail(world, "sampler %u counts %lld viewers in all, where %lld are", sampler,
+             (long long)tally_total(roster_tally(roster)), (long long)total);
+    if (roster_troubled(roster))
+        fail(world, "sampler %u knows that something is missing", sampler);
+}
+
+/* Whether some sampler that lives serves the auction. */
+static bool
+is_served(const struct world *world, unsigned auction)
+{
+    for (unsigned s = 0; s < SAMPLERS; s++)
+        if (runs(world, GATEWAYS + s) && serves(&world->samplers[s], auction))
+            return true;
+    return false;
+}
+
+static void
+check_gateway(struct world *world, unsigned gateway)
+{
+    for (unsigned a = 0; a < AUCTIONS; a++) {
+        const struct auction *auction =
+            audience_find(world->gateways[gateway].audience, auction_name(a));
+        if (!auction || !auction_viewers(auction) || !is_served(world, a))
+            continue;
+        if (auction_count(auction) != truth(world, a))
+            fail(world, "gateway %u shows %lld viewers in %s, where %lld are", gateway,
+                 (long long)auction_count(auction), auction_name(a),
+                 (long long)truth(world, a));
+    }
+}
+
+void
+referee_quiet(struct world *world)
+{
+    for (unsigned s = 0; s < SAMPLERS; s++)
+        if (runs(world, GATEWAYS + s))
+            check_sampler(world, s);
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        if (runs(world, g))
+            check_gateway(world, g);
+}
+
+static void
+check_row(struct world *world, unsigned auction, unsigned window)
+{
+    const struct owed *owed = &world->owed[auction][window];
+    const struct stored *stored = &world->database[auction][window];
+    const struct process *sampler = &world->processes[GATEWAYS + owed->sampler];
+    if (!owed->owed || !sampler->alive || sampler->runs != owed->run)
+        return;
+    if (!stored->there)
+        fail(world, "%s has no snapshot of window %u, which sampler %u saw whole",
+             auction_name(auction), window, owed->sampler);
+    else if (stored->row.sample_count != WINDOW_MS / SAMPLE_MS)
+        fail(world, "%s has %lld samples of window %u, which sampler %u saw whole",
+             auction_name(auction), (long long)stored->row.sample_count, window, owed->sampler);
+}
+
+void
+referee_end(struct world *world)
+{
+    for (unsigned a = 0; a < AUCTIONS; a++)
+        for (unsigned w = 0; w < WINDOWS; w++)
+            check_row(world, a, w);
+    for (unsigned s = 0; s < SAMPLERS; s++)
+        if (runs(world, GATEWAYS + s) && outbox_rows(world->samplers[s].outbox))
+            fail(world, "sampler %u still holds %zu snapshots", s,
+                 outbox_rows(world->samplers[s].outbox));
+}
