@@ -60,6 +60,22 @@ gateway_start(struct world *world, unsigned gateway)
     event_source_set_state(self->source, NODE_READY, event_now(world, gateway));
 }
 
+/* Truth, as the referee knows it. */
+static void
+note_move(struct world *world, unsigned auction, int more)
+{
+    world->truth[auction] += more;
+    world->moves[auction][world->now_ms / STEP_MS % HISTORY]++;
+}
+
+/* Its gateway has crashed. */
+static void
+lose_viewer(struct world *world, struct gateway *self, unsigned viewer)
+{
+    note_move(world, auction_of(self->viewers[viewer].auction->id), -1);
+    audience_leave(self->audience, &self->viewers[viewer], 0);
+}
+
 void
 gateway_stop(struct world *world, unsigned gateway, bool bye)
 {
@@ -68,7 +84,7 @@ gateway_stop(struct world *world, unsigned gateway, bool bye)
         if (self->viewers[v].auction && bye)
             gateway_leave(world, gateway, v);
         else if (self->viewers[v].auction)
-            audience_leave(self->audience, &self->viewers[v], 0);
+            lose_viewer(world, self, v);
     }
     if (bye)
         event_source_bye(self->source, event_now(world, gateway));
@@ -168,6 +184,7 @@ gateway_join(struct world *world, unsigned gateway, unsigned auction)
     self->viewers[v] = (struct viewer){0};
     struct auction *joined =
         audience_join(self->audience, auction_name(auction), &self->viewers[v]);
+    note_move(world, auction, 1);
     event_source_change(self->source, joined, CHANGE_JOIN, event_now(world, gateway));
     if (auction_viewers(joined) > 1)
         return;
@@ -185,10 +202,11 @@ gateway_leave(struct world *world, unsigned gateway, unsigned viewer)
         audience_leave(self->audience, &self->viewers[viewer], world->now_ms);
     if (!left)
         return;
+    unsigned auction = auction_of(left->id);
+    note_move(world, auction, -1);
     event_source_change(self->source, left, CHANGE_LEAVE, event_now(world, gateway));
     if (auction_viewers(left))
         return;
-    unsigned auction = auction_of(left->id);
     self->held_ms[auction] = -1;
     for (unsigned s = 0; s < SAMPLERS; s++)
         network_forget(world, network_link(world, gateway, GATEWAYS + s), auction);

@@ -5,6 +5,7 @@
 
 #define SETTLE_MS 1500 /* in which a sampler hears of what happened at a healthy gateway */
 #define LATE_MS 300    /* after a window's end its snapshots are made */
+#define LAG_MS 50      /* from a move to the samplers, and their clocks' grain */
 #define DEAD_MS (NODE_TIMEOUT_MS + 1000)
 
 static bool
@@ -16,10 +17,24 @@ serves(const struct sampler *sampler, unsigned auction)
 static uint64_t
 truth(const struct world *world, unsigned auction)
 {
-    uint64_t count = 0;
-    for (unsigned g = 0; g < GATEWAYS; g++)
-        count += gateway_viewers(world, g, auction);
-    return count;
+    return (uint64_t)world->truth[auction];
+}
+
+static unsigned
+history(int64_t now_ms)
+{
+    return (unsigned)(now_ms / STEP_MS % HISTORY);
+}
+
+/* Ends a step: what was true in it joins what was true before. */
+static void
+remember_truth(struct world *world)
+{
+    unsigned here = history(world->now_ms), next = history(world->now_ms + STEP_MS);
+    for (unsigned a = 0; a < AUCTIONS; a++) {
+        world->areas[a][next] = world->areas[a][here] + world->truth[a] * STEP_MS;
+        world->moves[a][next] = world->moves[a][here];
+    }
 }
 
 void
@@ -129,6 +144,40 @@ is_held_since(const struct world *world, unsigned auction, int64_t since_ms)
     return false;
 }
 
+static bool
+is_all_calm(const struct world *world, int64_t since_ms)
+{
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        if (world->processes[g].here && !is_healthy_since(world, g, since_ms))
+            return false;
+    for (unsigned i = 0; i < world->grave_count; i++)
+        if (world->graves[i].died_ms > since_ms - DEAD_MS)
+            return false; /* whose viewers may have counted for a while yet */
+    return true;
+}
+
+/* The snapshot of a window in which nothing went wrong: complete, and its average the true one,
+ * but for what was on its way when the window began and ended. */
+static void
+check_average(struct world *world, unsigned sampler, unsigned auction, int64_t end_ms)
+{
+    const struct snapshot *snapshot = &world->samplers[sampler].last[auction];
+    int64_t at_ms = end_ms - WALL_MS - world->processes[GATEWAYS + sampler].skew_ms;
+    unsigned begin = history(at_ms - WINDOW_MS), end = history(at_ms);
+    double average =
+        (double)(world->areas[auction][end] - world->areas[auction][begin]) / WINDOW_MS;
+    double moves = (double)(world->moves[auction][end] - world->moves[auction][begin]);
+    double off = snapshot->exact_avg - average;
+    double most = (moves + 1) * LAG_MS / WINDOW_MS + 0.01;
+    if (snapshot->timestamp_ms != end_ms)
+        return; /* nobody was there: no snapshot */
+    if (!snapshot->complete)
+        fail(world, "%s: a snapshot of a calm window is not complete", snapshot->auction);
+    if (off > most || off < -most)
+        fail(world, "%s: average %f, where it was %f", snapshot->auction, snapshot->exact_avg,
+             average);
+}
+
 /* The sampler's window has ended: notes what it must have seen whole. */
 static void
 note_window(struct world *world, unsigned sampler, int64_t end_ms)
@@ -142,12 +191,15 @@ note_window(struct world *world, unsigned sampler, int64_t end_ms)
         if (serves(self, a) && is_held_since(world, a, since_ms))
             world->owed[a][window] =
                 (struct owed){true, sampler, world->processes[GATEWAYS + sampler].runs};
+        if (serves(self, a) && is_all_calm(world, since_ms))
+            check_average(world, sampler, a, end_ms);
     }
 }
 
 void
 referee_step(struct world *world)
 {
+    remember_truth(world);
     for (unsigned s = 0; s < SAMPLERS; s++) {
         if (!runs(world, GATEWAYS + s))
             continue;

@@ -5,6 +5,7 @@
  *     ├── all start ──┼── crash, stop, pause, ──┼── 5 s ──────┼── 7 s ─────┤ stored?
  *                         cut, lose, step
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +23,12 @@
 #define TAIL_MS 7000
 #define DRAIN_MS 3000   /* for the last snapshots to be acknowledged */
 #define MOVE_PERCENT 20 /* of somebody moving, each step */
+#define SLEEP_PERCENT 2 /* of schedules in which a sampler sleeps ... */
+#define SLEEP_MS 70000  /* ... for longer than gateways remember an empty auction */
 
-static const char *const names[AUCTIONS] = {"lot-1", "lot-2", "lot-3",
-                                            "lot-4", "lot-5", "lot-6"};
+/* Of three shards: what is missed of one auction must be noticed by the next of another. */
+static const char *const names[AUCTIONS] = {"lot-1", "lot-83",  "lot-140",
+                                            "lot-2", "lot-148", "lot-8"};
 
 const char *
 auction_name(unsigned auction)
@@ -35,7 +39,11 @@ auction_name(unsigned auction)
 unsigned
 auction_of(const char *name)
 {
-    return (unsigned)(name[4] - '1');
+    unsigned auction = 0;
+    while (auction < AUCTIONS && strcmp(names[auction], name))
+        auction++;
+    assert(auction < AUCTIONS);
+    return auction;
 }
 
 unsigned
@@ -319,6 +327,19 @@ step_processes(struct world *world)
     }
 }
 
+/* Everybody leaves the auction. */
+static void
+empty_auction(struct world *world, unsigned auction)
+{
+    for (unsigned g = 0; g < GATEWAYS; g++) {
+        for (unsigned v = 0; world->processes[g].alive && v < VIEWERS; v++) {
+            const struct auction *held = world->gateways[g].viewers[v].auction;
+            if (held && auction_of(held->id) == auction)
+                gateway_leave(world, g, v);
+        }
+    }
+}
+
 static void
 live_on(struct world *world, int64_t ms, bool moves)
 {
@@ -380,12 +401,26 @@ holds_snapshots(const struct world *world)
     return false;
 }
 
+/* A sampler sleeps while auctions empty, and are forgotten by their gateways. */
+static void
+sleep_long(struct world *world)
+{
+    unsigned process = GATEWAYS + draw(world, world->sampler_count);
+    pause_process(world, process);
+    world->processes[process].due_ms = world->now_ms + SLEEP_MS;
+    for (unsigned a = 0; a < AUCTIONS; a++)
+        empty_auction(world, a);
+    live_on(world, SLEEP_MS + 2000, false);
+}
+
 bool
 schedule_run(struct world *world, uint64_t seed, bool tell)
 {
     make_world(world, seed);
     world->trace = tell;
     live_on(world, CALM_MS, true);
+    if (draw(world, 100) < SLEEP_PERCENT)
+        sleep_long(world);
     world->chaos = true;
     live_on(world, CHAOS_MS, true);
     make_quiet(world);

@@ -1,8 +1,9 @@
 /* headcount-simulation: runs schedules and tells the seed of the first one that fails.
  *
- *     headcount-simulation [--schedules N] [--seed SEED] [--one SEED] [--regressions FILE]
+ *     headcount-simulation [--schedules N] [--seed SEED] [--one SEED] [--check SEED]
+ *                          [--regressions FILE]
  *
- * --one runs a single schedule and prints all that happens in it. */
+ * --check runs a single schedule; --one prints all that happens in it, too. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,11 +89,10 @@ read_number(const char *text, const char *flag)
 int
 main(int argc, char **argv)
 {
-    static const struct option options[] = {{"schedules", required_argument, NULL, 'n'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"one", required_argument, NULL, 'o'},
-                                            {"regressions", required_argument, NULL, 'r'},
-                                            {0}};
+    static const struct option options[] = {
+        {"schedules", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
+        {"one", required_argument, NULL, 'o'},         {"check", required_argument, NULL, 'c'},
+        {"regressions", required_argument, NULL, 'r'}, {0}};
     uint64_t schedules = 0, seed = 0;
     bool seeded = false;
     int option;
@@ -107,6 +107,8 @@ main(int argc, char **argv)
             break;
         case 'o':
             return run_one(read_number(optarg, "--one"), true, "");
+        case 'c':
+            return run_one(read_number(optarg, "--check"), false, "");
         case 'r':
             if (run_regressions(optarg))
                 return 1;

@@ -27,8 +27,9 @@
 #define STORES 2
 #define PROCESSES (GATEWAYS + SAMPLERS + STORES)
 #define AUCTIONS 6
-#define VIEWERS 24 /* at most, at one gateway */
-#define WINDOWS 64 /* that the database has room for */
+#define VIEWERS 24   /* at most, at one gateway */
+#define WINDOWS 64   /* that the database has room for */
+#define HISTORY 1024 /* steps that truth is remembered for */
 
 #define STEP_MS 10
 #define SAMPLE_MS 500
@@ -149,12 +150,15 @@ struct world {
     unsigned link_count;
     struct stored database[AUCTIONS][WINDOWS];
     struct owed owed[AUCTIONS][WINDOWS];
+    int64_t truth[AUCTIONS];          /* viewers at gateways that live */
+    int64_t areas[AUCTIONS][HISTORY]; /* viewers times ms so far, by step */
+    int64_t moves[AUCTIONS][HISTORY]; /* joins and leaves so far, by step */
     struct grave graves[GRAVES];
     unsigned grave_count;
     unsigned sampler_count, replicas;
     bool chaos;         /* faults may happen */
     unsigned loss;      /* percent of messages lost, and as many doubled */
-    int64_t loss_ms;    /* when the last one was */
+    int64_t loss_ms;    /* when the last one was lost, or late */
     bool deaf_spots;    /* a subscription was lost, and stands out only when it is missed */
     int64_t slow_ms;    /* delays are up to this */
     bool sticky_nodes;  /* a process that starts again has its old name */
