@@ -43,12 +43,25 @@ node_valid(const char *text, size_t length)
     return is_id(text, length, "_-.");
 }
 
-unsigned
-auction_shard(const char *auction)
+static uint32_t
+hash_id(const char *auction)
 {
     uint32_t hash = FNV_BASIS;
     for (const char *c = auction; *c; c++)
         hash = (hash ^ (unsigned char)*c) * FNV_PRIME;
+    return hash;
+}
+
+uint64_t
+auction_check(const char *auction)
+{
+    return (UINT64_C(1) << 32) + hash_id(auction);
+}
+
+unsigned
+auction_shard(const char *auction)
+{
+    uint32_t hash = hash_id(auction);
     return (hash ^ hash >> 8 ^ hash >> 16 ^ hash >> 24) & 0xff;
 }
 

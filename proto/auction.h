@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define AUCTION_BYTES 65 /* 64 and the end */
 #define NODE_BYTES 65
@@ -15,6 +16,10 @@ bool node_valid(const char *text, size_t length);
 
 /* 0 to 255; see proto/README.md. */
 unsigned auction_shard(const char *auction);
+
+/* What a state of the auction adds to the check that ends an answer: 2^32 and the hash of the
+ * id. The sum tells how many states there were and, all but surely, of which auctions. */
+uint64_t auction_check(const char *auction);
 
 /* Whether the id reads as a MongoDB ObjectId: 24 hex digits. */
 bool auction_is_object_id(const char *auction);

@@ -48,14 +48,15 @@ take_change(struct stream_shard *shard, uint64_t sequence, bool *gap)
 }
 
 static enum stream_verdict
-take_state(struct stream_shard *shard, uint64_t sequence, bool *gap)
+take_state(struct stream_shard *shard, const struct message *message, bool *gap)
 {
+    uint64_t sequence = message->sequence;
     *gap = sequence > shard->sequence;
     if (*gap) {
         lose(shard);
         shard->sequence = sequence;
     }
-    shard->states++;
+    shard->check += auction_check(message->auction);
     return STREAM_APPLY;
 }
 
@@ -70,7 +71,7 @@ take_begin(struct stream_shard *shard, uint64_t sequence, int64_t begin_ms)
     }
     shard->answering = true;
     shard->fresh = true;
-    shard->states = 0;
+    shard->check = 0;
     shard->mark++;
     return STREAM_IGNORE;
 }
@@ -79,9 +80,9 @@ static enum stream_verdict
 take_end(struct stream_shard *shard, const struct message *message, bool *gap)
 {
     uint64_t sequence = message->sequence;
-    uint64_t states = message->kind == MESSAGE_EVENT ? message->joins : message->count;
+    uint64_t check = message->kind == MESSAGE_EVENT ? message->joins : message->count;
     bool whole = shard->answering && shard->begin_ms == message->time_ms &&
-                 shard->states == states && sequence <= shard->sequence;
+                 shard->check == check && sequence <= shard->sequence;
     shard->answering = false;
     if (sequence > shard->sequence) {
         shard->synced = false;
@@ -99,7 +100,7 @@ take_kind(struct stream_shard *shard, const struct message *message, bool *gap)
 {
     switch (message->change) {
     case CHANGE_STATE:
-        return take_state(shard, message->sequence, gap);
+        return take_state(shard, message, gap);
     case CHANGE_JOIN:
     case CHANGE_LEAVE:
         return take_change(shard, message->sequence, gap);

@@ -19,7 +19,7 @@
 struct stream_shard {
     uint64_t sequence;  /* the newest received */
     uint64_t announced; /* the newest that a heartbeat named */
-    uint64_t states;    /* received since begin */
+    uint64_t check;     /* of the states received since begin */
     int64_t begin_ms;   /* the time of that begin: its end has the same */
     uint32_t mark;      /* of this begin; grows */
     bool answering;     /* between begin and end, nothing of which was missed so far */

@@ -36,7 +36,7 @@ struct answer {
     bool wanted;   /* asked for and not begun */
     bool running;  /* between begin and end */
     int next;      /* the auction to look at next */
-    uint64_t sent; /* states since begin */
+    uint64_t sent; /* check of the states since begin */
     int64_t begin_ms;
 };
 
@@ -142,6 +142,14 @@ pass(struct world *world, const struct message *message)
         receive(world, &world->late[--world->late_count]);
 }
 
+static const char *
+name_auction(int auction)
+{
+    static char name[AUCTION_BYTES];
+    snprintf(name, sizeof name, "%d", auction);
+    return name;
+}
+
 static void
 say(struct world *world, enum change_kind change, unsigned shard, int auction, uint64_t states)
 {
@@ -154,7 +162,7 @@ say(struct world *world, enum change_kind change, unsigned shard, int auction, u
         message.time_ms = world->answers[shard].begin_ms;
     message.joins = message.count = states;
     if (auction >= 0) {
-        snprintf(message.auction, sizeof message.auction, "%d", auction);
+        strcpy(message.auction, name_auction(auction));
         message.joins = message.count = world->said[auction].joins;
         message.leaves = world->said[auction].leaves;
     }
@@ -207,7 +215,7 @@ answer_one(struct world *world, unsigned shard)
             say(world, CHANGE_END, shard, -1, answer->sent);
             return;
         }
-        answer->sent++;
+        answer->sent += auction_check(name_auction(answer->next));
         say(world, CHANGE_STATE, shard, answer->next, 0);
         answer->next += SHARDS;
     }

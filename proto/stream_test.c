@@ -21,6 +21,13 @@ struct reader {
     bool restarted;
 };
 
+/* Of as many states, all of the auction that the messages here leave unnamed. */
+static uint64_t
+check_of(uint64_t states)
+{
+    return states * auction_check("");
+}
+
 static enum stream_verdict
 take_of(struct reader *reader, int64_t epoch_ms, enum change_kind change, uint64_t sequence,
         uint64_t states)
@@ -31,12 +38,12 @@ take_of(struct reader *reader, int64_t epoch_ms, enum change_kind change, uint64
                               .time_ms = reader->time_ms,
                               .change = change,
                               .sequence = sequence,
-                              .joins = states};
+                              .joins = change == CHANGE_END ? check_of(states) : states};
     struct reader other = *reader;
     enum stream_verdict verdict =
         stream_take(&reader->stream, &message, &reader->mark, &reader->gap);
     message.kind = MESSAGE_COUNT;
-    message.count = states;
+    message.count = message.joins;
     assert_int_equal(stream_take(&other.stream, &message, &other.mark, &other.gap), verdict);
     assert_memory_equal(&other.stream, &reader->stream, sizeof other.stream);
     assert_int_equal(other.mark, reader->mark);

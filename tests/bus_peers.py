@@ -103,7 +103,7 @@ class Sampler(Peer):
         self.say("begin", number, time=begun)
         for auction in held:
             self.say("state", number, auction)
-        self.say("end", number, count=len(held), time=begun)
+        self.say("end", number, count=wire.auction_check(*held), time=begun)
 
     def read(self):
         frame = self.socket.recv()

@@ -91,7 +91,7 @@ class Gateway:
             self._say("begin", shard, 0, 0, time=begun)
             for auction in auctions:
                 self._say("state", shard, *self.pairs[auction], auction=auction)
-            self._say("end", shard, len(auctions), 0, time=begun)
+            self._say("end", shard, wire.auction_check(*auctions), 0, time=begun)
 
     def pump(self):
         while self.socket and self.socket.poll(0):

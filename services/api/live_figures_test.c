@@ -55,6 +55,8 @@ say(struct world *world, const char *node, int64_t epoch_ms, enum change_kind ch
     message.count = count;
     if (change != CHANGE_BEGIN && change != CHANGE_END)
         strcpy(message.auction, in);
+    if (change == CHANGE_END) /* count: how many states, all of this auction */
+        message.count *= auction_check(in);
     assert_true(live_figures_take(world->figures, &message, world->now_ms));
 }
 

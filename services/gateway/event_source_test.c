@@ -206,7 +206,7 @@ answers_in_steps(void **state)
     assert_int_equal(bench->count, 2);
     expect_event(&bench->heard[0], CHANGE_STATE, 2, 2, 0);
     assert_int_equal(bench->heard[0].time_ms, WALL_MS + EVENT_SOURCE_TURN_MS);
-    expect_event(&bench->heard[1], CHANGE_END, 2, 1, 0);
+    expect_event(&bench->heard[1], CHANGE_END, 2, auction_check("lot-1"), 0);
     assert_int_equal(bench->heard[1].time_ms, WALL_MS);
     leave(bench, &one);
     leave(bench, &two);

@@ -22,7 +22,7 @@ struct state_answer {
     int64_t next_ms[SHARD_COUNT]; /* no answer of the shard begins before this */
     unsigned shard;               /* the one being answered, or the last one that was */
     bool answering;
-    uint64_t states;              /* said of it since begin */
+    uint64_t check;               /* of the states said of it since begin */
     const struct auction *cursor; /* its next auction to name; NULL: end is next */
 };
 
@@ -106,7 +106,7 @@ step_queue(struct state_answer *answer, struct message *message)
     if (auction)
         auction->state_wanted = false;
     if (answer->answering && answer->shard == message->shard)
-        answer->states++;
+        answer->check += auction_check(id);
     answer->queue_first = (answer->queue_first + 1) % QUEUE_MAX;
     answer->queue_count--;
 }
@@ -118,13 +118,13 @@ step_shard(struct state_answer *answer, struct message *message)
     const struct auction *auction = answer->cursor;
     if (!auction) {
         message->auction[0] = 0;
-        fill(message, CHANGE_END, answer->shard, answer->states, 0);
+        fill(message, CHANGE_END, answer->shard, answer->check, 0);
         answer->answering = false;
         return;
     }
     memcpy(message->auction, auction->id, strlen(auction->id) + 1);
     fill(message, CHANGE_STATE, auction->shard, auction->joins, auction->leaves);
-    answer->states++;
+    answer->check += auction_check(auction->id);
     answer->cursor = audience_next(auction);
 }
 
@@ -141,7 +141,7 @@ begin_shard(struct state_answer *answer, int64_t now_ms, struct message *message
         answer->next_ms[shard] = now_ms + SHARD_PAUSE_MS;
         answer->shard = shard;
         answer->answering = true;
-        answer->states = 0;
+        answer->check = 0;
         answer->cursor = audience_first(answer->audience, shard);
         message->auction[0] = 0;
         fill(message, CHANGE_BEGIN, shard, 0, 0);

@@ -83,7 +83,7 @@ answers_a_shard_once(void **state)
     expect(answer, 0, CHANGE_BEGIN, "", 0);
     want(answer, topic); /* during the answer: another one after it, not at once */
     expect(answer, 0, CHANGE_STATE, "lot-1", 1);
-    expect(answer, 0, CHANGE_END, "", 1);
+    expect(answer, 0, CHANGE_END, "", auction_check("lot-1"));
     assert_false(state_answer_step(answer, PAUSE_MS - 1, &message));
     assert_true(state_answer_pending(answer));
     expect(answer, PAUSE_MS, CHANGE_BEGIN, "", 0);

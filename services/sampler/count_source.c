@@ -21,9 +21,9 @@ struct count_source {
     bool heartbeat_said;
     bool heartbeat_asked;
     bool started;
-    unsigned answer_shard;  /* of the answer being given */
-    uint64_t answer_states; /* of that shard since its begin, whoever asked for them */
-    int64_t begin_ms;       /* the time that the answer under way began with */
+    unsigned answer_shard; /* of the answer being given */
+    uint64_t answer_check; /* of its states since begin, whoever asked for them */
+    int64_t begin_ms;      /* the time that the answer under way began with */
 };
 
 struct count_source *
@@ -128,7 +128,7 @@ static void
 emit_state(struct count_source *source, unsigned shard, const char *auction, int64_t wall_ms)
 {
     if (count_answers_giving(source->answers) && shard == source->answer_shard)
-        source->answer_states++;
+        source->answer_check += auction_check(auction);
     emit_count(source, CHANGE_STATE, shard, auction,
                tally_count(source->options.tally, auction), wall_ms);
 }
@@ -141,7 +141,7 @@ emit_answer(struct count_source *source, struct moment now)
     if (!count_answers_giving(answers)) {
         if (!count_answers_begin(answers, now.mono_ms, &source->answer_shard))
             return false;
-        source->answer_states = 0;
+        source->answer_check = 0;
         tally_each(source->options.tally, source->answer_shard, add_to_answer, answers);
         emit_count(source, CHANGE_BEGIN, source->answer_shard, NULL, 0, now.wall_ms);
         return true;
@@ -150,7 +150,7 @@ emit_answer(struct count_source *source, struct moment now)
     if (auction)
         emit_state(source, source->answer_shard, auction, now.wall_ms);
     else
-        emit_count(source, CHANGE_END, source->answer_shard, NULL, source->answer_states,
+        emit_count(source, CHANGE_END, source->answer_shard, NULL, source->answer_check,
                    now.wall_ms);
     return true;
 }

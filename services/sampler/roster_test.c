@@ -85,6 +85,8 @@ make_event(const char *node, int64_t epoch_ms, enum change_kind change, int auct
     message.shard = auction_shard(name_auction(auction));
     if (change != CHANGE_BEGIN && change != CHANGE_END)
         strcpy(message.auction, name_auction(auction));
+    if (change == CHANGE_END) /* joins: how many states, all of this auction */
+        message.joins *= auction_check(name_auction(auction));
     return message;
 }
 
@@ -459,6 +461,16 @@ say_event(struct bus *bus, struct gateway *gateway, enum change_kind change, int
 }
 
 static void
+say_end(struct bus *bus, struct gateway *gateway, int auction, uint64_t check)
+{
+    unsigned shard = auction_shard(name_auction(auction));
+    struct message message = make_event(gateway->id, gateway->epoch_ms, CHANGE_END, auction,
+                                        gateway->sequences[shard], 0, 0);
+    message.joins = check;
+    deliver(bus, gateway, &message);
+}
+
+static void
 say_heartbeat(struct bus *bus, struct gateway *gateway)
 {
     struct message message = make_heartbeat(gateway->id, gateway->epoch_ms, 0, 0);
@@ -472,7 +484,7 @@ static void
 say_shard(struct bus *bus, struct gateway *gateway, unsigned shard)
 {
     int named = -1;
-    uint64_t states = 0;
+    uint64_t check = 0;
     for (int i = 0; i < AUCTIONS; i++) {
         if (auction_shard(name_auction(i)) != shard)
             continue;
@@ -482,10 +494,10 @@ say_shard(struct bus *bus, struct gateway *gateway, unsigned shard)
         if (gateway->joins[i] == gateway->leaves[i])
             continue;
         say_event(bus, gateway, CHANGE_STATE, i, gateway->joins[i], gateway->leaves[i]);
-        states++;
+        check += auction_check(name_auction(i));
     }
     if (named >= 0)
-        say_event(bus, gateway, CHANGE_END, named, states, 0);
+        say_end(bus, gateway, named, check);
 }
 
 static void

@@ -230,7 +230,7 @@ def test_subscription_is_answered_with_state(house):
     assert [message["change"] for message in reader.messages] == ["begin", "state", "end"]
     begin, state, end = reader.messages
     assert (state["joins"], state["leaves"], state["sequence"]) == (3, 0, 3)
-    assert end["joins"] == 1 and begin["sequence"] == end["sequence"] == 3
+    assert end["joins"] == wire.auction_check("lot-1") and begin["sequence"] == end["sequence"] == 3
 
     everything = house.peers.reader(b"event/", name="gw")
     house.peers.until(lambda: len(everything.of("event", change="end")) == 256, "256 ends")
@@ -286,7 +286,7 @@ def test_many_auctions_state_comes_whole(house):
     house.peers.until(lambda: len(reader.of("event", change="end")) == 256, "256 ends")
     states = reader.of("event", change="state")
     assert sorted(message["auction"] for message in states) == sorted(names)
-    assert sum(end["joins"] for end in reader.of("event", change="end")) == len(names)
+    assert sum(end["joins"] for end in reader.of("event", change="end")) == wire.auction_check(*names)
 
 
 def test_foreign_messages_from_subscribers_are_counted(house):

@@ -147,6 +147,8 @@ is_held_since(const struct world *world, unsigned auction, int64_t since_ms)
 static bool
 is_all_calm(const struct world *world, int64_t since_ms)
 {
+    if (world->deaf_spots)
+        return false;
     for (unsigned g = 0; g < GATEWAYS; g++)
         if (world->processes[g].here && !is_healthy_since(world, g, since_ms))
             return false;
@@ -191,7 +193,8 @@ note_window(struct world *world, unsigned sampler, int64_t end_ms)
         if (serves(self, a) && is_held_since(world, a, since_ms))
             world->owed[a][window] =
                 (struct owed){true, sampler, world->processes[GATEWAYS + sampler].runs};
-        if (serves(self, a) && is_all_calm(world, since_ms))
+        if (serves(self, a) && is_all_calm(world, since_ms) &&
+            is_healthy_since(world, GATEWAYS + sampler, since_ms - DEAD_MS))
             check_average(world, sampler, a, end_ms);
     }
 }
