@@ -1,9 +1,17 @@
-/* The tap's table of settings. In: flags. Out: which kinds and auctions to show. */
+/* The tables of the tap and its subcommands. In: flags. Out: which kinds and auctions to show,
+ * and what else each was told. */
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "bus.h"
+#include "discovery.h"
+
 #include "tap_settings.h"
+
+#define SPEED_MAX 1000
 
 static const char *const kind_names[] = {"event", "count", "snapshot", "heartbeat", "bye"};
 #define KINDS "event, count, snapshot, heartbeat, bye"
@@ -34,6 +42,45 @@ tap_shows(const struct tap_settings *settings, enum message_kind kind)
         if (is_kind(name, length, kind))
             return true;
     return false;
+}
+
+bool
+tap_shows_message(const struct tap_settings *settings, const struct message *message)
+{
+    const char *list = settings->auction, *name;
+    size_t length;
+    if (!tap_shows(settings, message->kind))
+        return false;
+    if (!list || message->kind > MESSAGE_SNAPSHOT)
+        return true;
+    while ((length = tap_next_name(&list, &name)))
+        if (length == strlen(message->auction) && !memcmp(name, message->auction, length))
+            return true;
+    return false;
+}
+
+double
+tap_speed(const struct tap_settings *settings)
+{
+    return strtod(settings->speed, NULL);
+}
+
+int
+tap_check_endpoints(const char *program, char **endpoints)
+{
+    static const char allowed[] = "tcp://HOST:PORT, ipc://PATH";
+    if (!*endpoints) {
+        fprintf(stderr, "%s: no ENDPOINT; allowed: one or more of %s\n", program, allowed);
+        return EXIT_USAGE;
+    }
+    for (; *endpoints; endpoints++) {
+        if (bus_endpoints_valid(*endpoints))
+            continue;
+        fprintf(stderr, "%s: '%.100s' is no endpoint; allowed: %s\n", program, *endpoints,
+                allowed);
+        return EXIT_USAGE;
+    }
+    return 0;
 }
 
 static int
@@ -75,7 +122,7 @@ check_auctions(const char *list, char *error, size_t error_bytes)
 }
 
 static int
-check(const void *checked, char *error, size_t error_bytes)
+check_filter(const void *checked, char *error, size_t error_bytes)
 {
     const struct tap_settings *settings = checked;
     if (settings->kind && check_kinds(settings->kind, error, error_bytes))
@@ -83,24 +130,115 @@ check(const void *checked, char *error, size_t error_bytes)
     return settings->auction ? check_auctions(settings->auction, error, error_bytes) : 0;
 }
 
+static int
+check_replay(const void *checked, char *error, size_t error_bytes)
+{
+    const struct tap_settings *settings = checked;
+    char *end;
+    double speed = strtod(settings->speed, &end);
+    if (end == settings->speed || *end || !isfinite(speed) || speed < 0 || speed > SPEED_MAX) {
+        snprintf(error, error_bytes,
+                 "SPEED: '%.40s' is no speed; allowed: 0 (as fast as possible) to %d",
+                 settings->speed, SPEED_MAX);
+        return -1;
+    }
+    if (settings->bind && !bus_endpoints_valid(settings->bind)) {
+        snprintf(error, error_bytes,
+                 "BIND: '%.100s' is no endpoint; allowed: tcp://HOST:PORT, ipc://PATH",
+                 settings->bind);
+        return -1;
+    }
+    return check_filter(checked, error, error_bytes);
+}
+
+/* Rows that several tables have. */
 #define AT(member_) offsetof(struct tap_settings, member_)
-static const struct setting table[] = {
-    {"AUCTION", SETTING_LIST, AT(auction), NULL, 0, 0, "", NULL,
-     "Only this auction's messages; several may be given. Gaps cannot be seen then."},
-    {"KIND", SETTING_LIST, AT(kind), NULL, 0, 0, "", NULL,
-     "Only messages of this kind: " KINDS "; several may be given."},
-    {"JSON", SETTING_SWITCH, AT(json), "false", 0, 0, "", NULL,
-     "One JSON object a line, begin and end of answers among them."},
-    {"BUS_HWM", SETTING_NUMBER, AT(bus_hwm), "100000", 100, 10000000, "messages", NULL,
-     "Messages that may wait for this program before the bus drops its share."},
-    SETTINGS_COMMON(struct tap_settings, common),
+#define AUCTION_ROW                                                                            \
+    {                                                                                          \
+        "AUCTION", SETTING_LIST, AT(auction), NULL, 0, 0, "", NULL,                            \
+            "Only this auction's messages; several may be given. Gaps cannot be seen then."    \
+    }
+#define KIND_ROW                                                                               \
+    {                                                                                          \
+        "KIND", SETTING_LIST, AT(kind), NULL, 0, 0, "", NULL,                                  \
+            "Only messages of this kind: " KINDS "; several may be given."                     \
+    }
+#define JSON_ROW                                                                               \
+    {                                                                                          \
+        "JSON", SETTING_SWITCH, AT(json), "false", 0, 0, "", NULL,                             \
+            "One JSON object a line, begin and end of answers among them."                     \
+    }
+#define BUS_HWM_ROW                                                                            \
+    {                                                                                          \
+        "BUS_HWM", SETTING_NUMBER, AT(bus_hwm), "100000", 100, 10000000, "messages", NULL,     \
+            "Messages that may wait for this program before the bus drops its share."          \
+    }
+#define LAST_ROWS SETTINGS_COMMON(struct tap_settings, common)
+#define SIZE(table_) (sizeof(table_) / sizeof *(table_))
+
+static const struct setting live_table[] = {
+    AUCTION_ROW,
+    KIND_ROW,
+    JSON_ROW,
+    BUS_HWM_ROW,
+    SETTINGS_DISCOVERY(struct tap_settings, discovery_interval_ms),
+    LAST_ROWS,
 };
 
-const struct settings_program tap_program = {
+const struct settings_program tap_live_program = {
     .name = "headcount-tap",
-    .purpose = "Shows what passes on the bus, current state first.",
+    .purpose =
+        "Shows what passes on the bus, current state first. Before all flags may stand a "
+        "subcommand: record, replay; see --help of each.",
     .operands = "ENDPOINT…",
-    .table = table,
-    .count = sizeof table / sizeof *table,
-    .check = check,
+    .table = live_table,
+    .count = SIZE(live_table),
+    .check = check_filter,
+};
+
+static const struct setting record_table[] = {
+    {"SECONDS", SETTING_NUMBER, AT(seconds), "0", 0, 31536000, "s", NULL,
+     "How long to record; 0: until SIGINT or SIGTERM."},
+    {"FORCE", SETTING_SWITCH, AT(force), "false", 0, 0, "", NULL,
+     "Overwrite FILE where it exists."},
+    AUCTION_ROW,
+    KIND_ROW,
+    BUS_HWM_ROW,
+    SETTINGS_DISCOVERY(struct tap_settings, discovery_interval_ms),
+    LAST_ROWS,
+};
+
+const struct settings_program tap_record_program = {
+    .name = "headcount-tap record",
+    .purpose = "Writes what passes on the bus to FILE (- is stdout), to be replayed later.",
+    .operands = "FILE ENDPOINT…",
+    .table = record_table,
+    .count = SIZE(record_table),
+    .check = check_filter,
+};
+
+static const struct setting replay_table[] = {
+    {"BIND", SETTING_TEXT, AT(bind), NULL, 0, 0, "", NULL,
+     "Publish on this endpoint, for taps, samplers and apis to connect to, instead of "
+     "printing."},
+    {"SPEED", SETTING_TEXT, AT(speed), "1", 0, 0, "", NULL,
+     "With BIND: how many times as fast as recorded, such as 0.5 or 10; 0: as fast as the "
+     "subscribers read."},
+    {"WAIT", SETTING_NUMBER, AT(wait), "0", 0, 10000, "subscribers", NULL,
+     "With BIND: begin once so many have connected and subscribed."},
+    AUCTION_ROW,
+    KIND_ROW,
+    JSON_ROW,
+    LAST_ROWS,
+};
+
+const struct settings_program tap_replay_program = {
+    .name = "headcount-tap replay",
+    .purpose =
+        "Shows what was recorded in FILE (- is stdin) as the tap would have, or publishes "
+        "it again.",
+    .operands = "FILE",
+    .table = replay_table,
+    .count = SIZE(replay_table),
+    .check = check_replay,
 };

@@ -1,4 +1,5 @@
-/* What the tap is told: which messages to show and how. Read once, const from then on. */
+/* What the tap and its subcommands are told. Each has a table of its own over one struct, in
+ * which only the members of its table hold. Read once, const from then on. */
 #ifndef TAP_SETTINGS_H
 #define TAP_SETTINGS_H
 
@@ -9,19 +10,40 @@
 
 struct tap_settings {
     struct common_settings common;
+    /* All but top. */
     char *auction; /* ids, comma-separated; NULL: all */
     char *kind;    /* names, comma-separated; NULL: all (with auctions: all that name one) */
+    /* Live and replay. */
     bool json;
+    /* All but replay. */
     int64_t bus_hwm;
+    int64_t discovery_interval_ms;
+    /* Record. */
+    int64_t seconds; /* 0: until a signal */
+    bool force;
+    /* Replay. */
+    char *bind;  /* endpoints; NULL: print */
+    char *speed; /* as text; see tap_speed() */
+    int64_t wait;
 };
 
-extern const struct settings_program tap_program;
+extern const struct settings_program tap_live_program, tap_record_program, tap_replay_program;
 
 /* Whether messages of the kind are to be shown. */
 bool tap_shows(const struct tap_settings *settings, enum message_kind kind);
 
+/* Whether this very message is to be shown, when more comes than was asked for. */
+bool tap_shows_message(const struct tap_settings *settings, const struct message *message);
+
 /* Takes the next name of a comma-separated list, moving past it: its length, or 0 at the end.
  */
 size_t tap_next_name(const char **list, const char **name);
+
+/* How many times as fast as recorded; 0: as fast as possible. */
+double tap_speed(const struct tap_settings *settings);
+
+/* 0 when there is at least one endpoint, and nothing but endpoints; else EXIT_USAGE after one
+ * line on stderr that begins with program. */
+int tap_check_endpoints(const char *program, char **endpoints);
 
 #endif
