@@ -105,7 +105,7 @@ BUGS = {
     "viewers elsewhere are the sampler's whole count": (
         "services/gateway/follow.c",
         "    set_others(follow, auction, message->count > own ? message->count - own : 0);",
-        "    set_others(follow, auction, message->count);",
+        "    set_others(follow, auction, message->count + 0 * own);",
     ),
     "leaves do not advance the sequence": (
         "services/gateway/event_source.c",

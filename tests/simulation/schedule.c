@@ -303,7 +303,8 @@ make_quiet(struct world *world)
 static void
 move_somebody(struct world *world)
 {
-    unsigned gateway = draw(world, GATEWAYS), auction = draw(world, AUCTIONS);
+    unsigned gateway = draw(world, GATEWAYS);
+    unsigned auction = world->first_auction + draw(world, AUCTIONS - world->first_auction);
     if (!runs(world, gateway))
         return;
     if (draw(world, 100) < 55)
@@ -410,6 +411,7 @@ sleep_long(struct world *world)
     world->processes[process].due_ms = world->now_ms + SLEEP_MS;
     for (unsigned a = 0; a < AUCTIONS; a++)
         empty_auction(world, a);
+    world->first_auction = AUCTIONS / 2; /* to those before nobody comes back */
     live_on(world, SLEEP_MS + 2000, false);
 }
 

@@ -156,15 +156,16 @@ struct world {
     struct grave graves[GRAVES];
     unsigned grave_count;
     unsigned sampler_count, replicas;
-    bool chaos;         /* faults may happen */
-    unsigned loss;      /* percent of messages lost, and as many doubled */
-    int64_t loss_ms;    /* when the last one was lost, or late */
-    bool deaf_spots;    /* a subscription was lost, and stands out only when it is missed */
-    int64_t slow_ms;    /* delays are up to this */
-    bool sticky_nodes;  /* a process that starts again has its old name */
-    uint64_t delivered; /* messages, in all */
-    bool trace;         /* print what happens */
-    char failure[256];  /* "": none so far */
+    bool chaos;             /* faults may happen */
+    unsigned loss;          /* percent of messages lost, and as many doubled */
+    int64_t loss_ms;        /* when the last one was lost, or late */
+    unsigned first_auction; /* that somebody may join */
+    bool deaf_spots;        /* a subscription was lost, and stands out only when it is missed */
+    int64_t slow_ms;        /* delays are up to this */
+    bool sticky_nodes;      /* a process that starts again has its old name */
+    uint64_t delivered;     /* messages, in all */
+    bool trace;             /* print what happens */
+    char failure[256];      /* "": none so far */
 };
 
 /* Auctions by number; the shard of each. */
