@@ -147,8 +147,8 @@ is_held_since(const struct world *world, unsigned auction, int64_t since_ms)
 static bool
 is_all_calm(const struct world *world, int64_t since_ms)
 {
-    if (world->deaf_spots)
-        return false;
+    if (world->deaf_spots || world->loss_ms > since_ms - DEAD_MS)
+        return false; /* what was missed may not be healed yet */
     for (unsigned g = 0; g < GATEWAYS; g++)
         if (world->processes[g].here && !is_healthy_since(world, g, since_ms))
             return false;

@@ -12,6 +12,8 @@
 
 #include "world.h"
 
+#define PROGRESS 20000 /* schedules between two lines */
+
 static struct world world;
 
 /* The seed of a run's schedule. */
@@ -69,6 +71,8 @@ run_many(uint64_t seed, uint64_t schedules)
         if (run_one(mix(seed, i), false, ""))
             return 1;
         delivered += world.delivered;
+        if ((i + 1) % PROGRESS == 0)
+            fprintf(stderr, "simulation: %" PRIu64 " schedules held so far\n", i + 1);
     }
     printf("simulation: %" PRIu64 " schedules held, %" PRIu64 " messages, %.1f s of CPU\n",
            schedules, delivered, (double)clock() / CLOCKS_PER_SEC);
