@@ -2,7 +2,7 @@
 
     Page      a browser tab: it stays with its auction and connects again when it is cut off
     Link      one connection of a page, which reads counts and answers pings (RFC 6455)
-    Gateways  the balancer in front of the gateways: it knows which are ready
+    Gateways  the balancer: of two gateways that are ready it takes the one with fewer links
 
 Whoever holds the pages is told of every link that is tried, then failed or opened, then closed.
 """
@@ -68,6 +68,7 @@ class Link(asyncio.Protocol):
 
     def _open(self):
         self.open = True
+        self.gateway.links += 1
         self.holder.opened(self)
         if not self.admitted.done():
             self.admitted.set_result(True)
@@ -85,6 +86,7 @@ class Link(asyncio.Protocol):
     def _close(self):
         if self.open:
             self.open = False
+            self.gateway.links -= 1
             self.holder.closed(self)
 
     def connection_lost(self, error):
@@ -170,6 +172,7 @@ class Gateway:
         self.reachable = True  # as the test knows it
         self.cut = False  # nobody can come or go
         self.trying = 0  # handshakes under way
+        self.links = 0  # open
 
 
 class Gateways:
@@ -185,7 +188,8 @@ class Gateways:
 
     def pick(self):
         ready = [gateway for gateway in self.all.values() if gateway.ready and not gateway.cut]
-        return random.choice(ready) if ready else None
+        two = random.choices(ready, k=2) if ready else []
+        return min(two, key=lambda gateway: gateway.links, default=None)
 
     async def stop_trying(self, gateway):
         """Cuts it off from new links and waits for those under way."""

@@ -253,10 +253,6 @@ class Commands:
     async def back(self, name):
         self.audience.reach(self.gateway(name), True)
 
-    async def at(self, name):
-        """How many viewers a gateway has."""
-        return sum(link.gateway.name == name for link in self.audience.links)
-
     async def mark(self):
         """Errors are counted from here."""
         self.judge.errors = truth.Errors()

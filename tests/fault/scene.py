@@ -92,12 +92,16 @@ class Scene:
         width = cluster.WINDOW_MS
         times = windows.expected(self.began_ms, wall_ms(), width)
         history = self.cluster.referee.history()
-        whole = times[0] - width, times[-1]
-        watched = [name for name in history if windows.always_watched(history[name], *whole)]
+        watched = [
+            (name, at)
+            for name, shares in history.items()
+            for at in times
+            if windows.always_watched(shares, at - width, at)
+        ]
         deadline = time.monotonic() + STORED_SECONDS
         while True:
             found = self._rows()
-            absent = windows.missing_or_doubled(found, watched, times)
+            absent = windows.missing_or_doubled(found, watched)
             if not absent or time.monotonic() > deadline:
                 break
             time.sleep(0.5)

@@ -128,7 +128,7 @@ def test_exact_soon_after(story, capsys, fault, round):
 def test_every_window_is_stored_once(story, capsys):
     result = story.result("windows")
     with capsys.disabled():
-        print("  {windows} windows of {watched} auctions, {complete} complete".format(**result))
+        print("  {windows} times, {watched} windows watched, {complete} complete".format(**result))
     assert result["windows"] > 0 and result["watched"] > 0
     assert not result["missing"]
 

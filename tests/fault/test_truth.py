@@ -91,7 +91,7 @@ def test_windows_within_a_time():
 
 def test_a_missing_and_a_doubled_window_are_seen():
     found = windows.by_auction([row(10000, 1), row(10000, 1)])
-    complaints = windows.missing_or_doubled(found, ["lot"], [10000, 15000])
+    complaints = windows.missing_or_doubled(found, [("lot", 10000), ("lot", 15000)])
     assert complaints == ["lot at 10000: 2 documents", "lot at 15000: 0 documents"]
 
 

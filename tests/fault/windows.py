@@ -2,7 +2,7 @@
 out.
 
 A row is what stands in the collection: auction, timestamp (ms here), viewerCount, joins, leaves,
-complete and the rest. Only whole windows of auctions that were watched throughout are asked for.
+complete and the rest. Only windows in which the auction was watched all the time are asked for.
 """
 
 import truth
@@ -31,13 +31,13 @@ def by_auction(rows):
     return found
 
 
-def missing_or_doubled(found, auctions, timestamps):
+def missing_or_doubled(found, watched):
+    """Of the windows watched, (auction, timestamp) each, those that are not there once."""
     complaints = []
-    for auction in auctions:
-        for timestamp in timestamps:
-            count = len(found.get(auction, {}).get(timestamp, []))
-            if count != 1:
-                complaints.append(f"{auction} at {timestamp}: {count} documents")
+    for auction, timestamp in watched:
+        count = len(found.get(auction, {}).get(timestamp, []))
+        if count != 1:
+            complaints.append(f"{auction} at {timestamp}: {count} documents")
     return complaints
 
 
