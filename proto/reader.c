@@ -21,6 +21,7 @@ struct node {
     bool missing[SHARD_COUNT];  /* shards that are not whole */
     bool unserved[SHARD_COUNT]; /* as its heartbeat says */
     bool renew[SHARD_COUNT];    /* wanted */
+    bool heard[SHARD_COUNT];    /* so that what is beyond the newest sequence was missed */
     unsigned renew_count;
     unsigned attempts[SHARD_COUNT]; /* renewals asked for since the shard was whole */
     bool troubled;                  /* something of it may be missing */
@@ -160,6 +161,7 @@ restart_node(struct reader *reader, struct node *node, int64_t mono_ms)
     memset(node->renew, 0, sizeof node->renew);
     memset(node->attempts, 0, sizeof node->attempts);
     memset(node->unserved, 0, sizeof node->unserved);
+    memset(node->heard, !first, sizeof node->heard); /* from its start on */
     node->renew_count = 0;
     node->known.missing_count = 0;
     node->known.introduced = node->known.was_whole = false;
@@ -186,6 +188,27 @@ has_figures(const struct message *message)
            message->change == CHANGE_LEAVE;
 }
 
+/* The newest sequence of the message's epoch that is known to have been said. */
+static uint64_t
+newest(const struct node *node, const struct message *message, unsigned shard)
+{
+    const struct stream_shard *known = &node->stream.shards[shard];
+    if (message->epoch_ms > node->stream.epoch_ms)
+        return 0;
+    return known->sequence > known->announced ? known->sequence : known->announced;
+}
+
+/* A message told of changes up to last, of which those up to known were known before. */
+static void
+judge_missed(struct reader *reader, struct node *node, unsigned shard, uint64_t known,
+             uint64_t last)
+{
+    bool missed = node->heard[shard] && !reader->unread[shard] && last > known;
+    if (missed && reader->options.missed)
+        reader->options.missed(reader->options.arg, &node->known, shard, known + 1, last);
+    node->heard[shard] = true;
+}
+
 static void
 take_change(struct reader *reader, struct node *node, const struct message *message,
             int64_t mono_ms)
@@ -194,9 +217,12 @@ take_change(struct reader *reader, struct node *node, const struct message *mess
         return;
     uint32_t mark = 0;
     bool gap = false;
+    bool own = message->change == CHANGE_JOIN || message->change == CHANGE_LEAVE;
+    uint64_t known = newest(node, message, message->shard);
     enum stream_verdict verdict = stream_take(&node->stream, message, &mark, &gap);
     if (verdict == STREAM_RESTART)
         restart_node(reader, node, mono_ms);
+    judge_missed(reader, node, message->shard, known, message->sequence - own);
     if (verdict == STREAM_SWEEP)
         reader->options.sweep(reader->options.arg, &node->known, message->shard, mark);
     if (has_figures(message) && (verdict == STREAM_APPLY || verdict == STREAM_RESTART))
@@ -213,10 +239,14 @@ take_heartbeat(struct reader *reader, struct node *node, const struct message *m
 {
     bool behind[SHARD_COUNT] = {false};
     bool restart = false;
+    uint64_t known[SHARD_COUNT];
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
+        known[shard] = newest(node, message, shard);
     stream_heartbeat(&node->stream, message, behind, &restart);
     if (restart)
         restart_node(reader, node, mono_ms);
     for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
+        judge_missed(reader, node, shard, known[shard], message->sequences[shard]);
         look_at_shard(reader, node, shard);
         if (behind[shard])
             want_renewal(node, shard);

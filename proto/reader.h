@@ -55,6 +55,10 @@ struct reader_options {
     /* All figures of the node are gone: it is, or it has restarted. */
     void (*drop)(void *arg, const struct reader_node *node);
     void (*news)(void *arg, const struct reader_node *node, enum reader_news news);
+    /* Changes of a shard, with these sequences, did not come: told once each, of what was said
+     * after the shard was first heard of. NULL: not wanted. */
+    void (*missed)(void *arg, const struct reader_node *node, unsigned shard, uint64_t first,
+                   uint64_t last);
     void *arg; /* of all */
 };
 
