@@ -1,28 +1,92 @@
-/* In: messages. Out: which sequences were skipped. */
+/* In: messages and ticks. Out: news. The readers keep no figures. */
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "mem.h"
 
+#include "reader.h"
+
 #include "tap_gaps.h"
 
-struct node {
-    char id[NODE_BYTES];
+struct side {
+    struct tap_gaps *gaps;
     enum node_role role;
-    int64_t epoch_ms;
-    bool heard[SHARD_COUNT];         /* sequences[shard] is known */
-    uint64_t sequences[SHARD_COUNT]; /* the newest */
+    struct reader *reader;
+    bool beats; /* a heartbeat came: silence means something */
 };
 
 struct tap_gaps {
-    struct node *nodes[TAP_NODES_MAX];
-    size_t count;
+    struct side sides[2]; /* by role */
+    tap_news_f *news;
+    void *arg;
 };
 
-struct tap_gaps *
-tap_gaps_new(void)
+static void
+pass_apply(void *arg, const struct reader_node *node, const struct message *message,
+           uint32_t mark)
 {
-    return mem_alloc(sizeof(struct tap_gaps));
+    (void)arg, (void)node, (void)message, (void)mark;
+}
+
+static void
+pass_sweep(void *arg, const struct reader_node *node, unsigned shard, uint32_t mark)
+{
+    (void)arg, (void)node, (void)shard, (void)mark;
+}
+
+static void
+pass_drop(void *arg, const struct reader_node *node)
+{
+    (void)arg, (void)node;
+}
+
+static void
+tell(const struct side *side, struct tap_news news)
+{
+    news.role = side->role;
+    side->gaps->news(side->gaps->arg, &news);
+}
+
+static void
+on_news(void *arg, const struct reader_node *node, enum reader_news news)
+{
+    if (news == READER_LOST)
+        tell(arg, (struct tap_news){.kind = TAP_LOST, .node = node->id});
+    else if (news == READER_RESTARTED)
+        tell(arg, (struct tap_news){.kind = TAP_RESTARTED, .node = node->id});
+}
+
+static void
+on_missed(void *arg, const struct reader_node *node, unsigned shard, uint64_t first,
+          uint64_t last)
+{
+    tell(arg, (struct tap_news){.kind = TAP_MISSED,
+                                .node = node->id,
+                                .shard = shard,
+                                .first = first,
+                                .last = last});
+}
+
+struct tap_gaps *
+tap_gaps_new(int64_t node_timeout_ms, tap_news_f *news, void *arg, int64_t mono_ms)
+{
+    struct tap_gaps *gaps = mem_alloc(sizeof *gaps);
+    gaps->news = news;
+    gaps->arg = arg;
+    for (int role = NODE_GATEWAY; role <= NODE_SAMPLER; role++) {
+        struct side *side = &gaps->sides[role];
+        struct reader_options options = {.role = (enum node_role)role,
+                                         .node_timeout_ms = node_timeout_ms,
+                                         .nodes_max = TAP_NODES_MAX,
+                                         .apply = pass_apply,
+                                         .sweep = pass_sweep,
+                                         .drop = pass_drop,
+                                         .news = on_news,
+                                         .missed = on_missed,
+                                         .arg = side};
+        *side = (struct side){gaps, options.role, reader_new(&options, mono_ms), false};
+    }
+    return gaps;
 }
 
 void
@@ -30,68 +94,24 @@ tap_gaps_destroy(struct tap_gaps **gaps)
 {
     if (!*gaps)
         return;
-    for (size_t i = 0; i < (*gaps)->count; i++)
-        free((*gaps)->nodes[i]);
+    reader_destroy(&(*gaps)->sides[NODE_GATEWAY].reader);
+    reader_destroy(&(*gaps)->sides[NODE_SAMPLER].reader);
     free(*gaps);
     *gaps = NULL;
 }
 
-/* The sender, new if need be; NULL when there are too many. */
-static struct node *
-find_node(struct tap_gaps *gaps, const struct message *message)
+void
+tap_gaps_take(struct tap_gaps *gaps, const struct message *message, int64_t mono_ms)
 {
-    for (size_t i = 0; i < gaps->count; i++)
-        if (gaps->nodes[i]->role == message->role && !strcmp(gaps->nodes[i]->id, message->node))
-            return gaps->nodes[i];
-    if (gaps->count == TAP_NODES_MAX)
-        return NULL;
-    struct node *node = mem_alloc(sizeof *node);
-    memcpy(node->id, message->node, NODE_BYTES);
-    node->role = message->role;
-    gaps->nodes[gaps->count++] = node;
-    return node;
+    struct side *side = &gaps->sides[message->role];
+    side->beats |= message->kind == MESSAGE_HEARTBEAT;
+    reader_take(side->reader, message, mono_ms);
 }
 
-/* Notes that everything up to sequence was sent, its last `own` messages being at hand. */
-static size_t
-note(struct node *node, unsigned shard, uint64_t sequence, unsigned own, struct tap_gap *found)
+void
+tap_gaps_tick(struct tap_gaps *gaps, int64_t mono_ms)
 {
-    uint64_t expected = node->sequences[shard] + own;
-    bool missed = node->heard[shard] && sequence > expected;
-    if (missed)
-        *found = (struct tap_gap){shard, node->sequences[shard] + 1, sequence - own};
-    if (!node->heard[shard] || sequence > node->sequences[shard])
-        node->sequences[shard] = sequence;
-    node->heard[shard] = true;
-    return missed;
-}
-
-size_t
-tap_gaps_take(struct tap_gaps *gaps, const struct message *message,
-              struct tap_gap found[SHARD_COUNT])
-{
-    struct node *node = find_node(gaps, message);
-    size_t count = 0;
-    if (!node || message->epoch_ms < node->epoch_ms)
-        return 0;
-    if (message->epoch_ms > node->epoch_ms) {
-        bool first = !node->epoch_ms;
-        node->epoch_ms = message->epoch_ms;
-        memset(node->heard, !first, sizeof node->heard); /* a restart begins at 0, known */
-        memset(node->sequences, 0, sizeof node->sequences);
-    }
-    switch (message->kind) {
-    case MESSAGE_EVENT:
-    case MESSAGE_COUNT:
-        return note(node, message->shard, message->sequence,
-                    message->change == CHANGE_JOIN || message->change == CHANGE_LEAVE, found);
-    case MESSAGE_HEARTBEAT:
-        for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
-            count += note(node, shard, message->sequences[shard], 0, &found[count]);
-        return count;
-    case MESSAGE_SNAPSHOT:
-    case MESSAGE_BYE:
-        break;
-    }
-    return 0;
+    for (int role = NODE_GATEWAY; role <= NODE_SAMPLER; role++)
+        if (gaps->sides[role].beats)
+            reader_tick(gaps->sides[role].reader, mono_ms);
 }

@@ -91,7 +91,7 @@ subscribe(struct tap_intake *intake)
         topic_kind(kind, topic);
         if (kind <= MESSAGE_SNAPSHOT && shown && settings->auction)
             subscribe_auctions(intake, kind);
-        else if (shown || (kind == MESSAGE_HEARTBEAT && !settings->auction))
+        else if (shown || (kind >= MESSAGE_HEARTBEAT && !settings->auction))
             zsock_set_subscribe(intake->socket, topic);
     }
 }

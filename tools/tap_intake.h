@@ -26,8 +26,9 @@ typedef void tap_take_f(void *arg, const struct tap_arrival *arrival);
 struct tap_intake;
 
 /* Connects to the endpoints (checked before, NULL ends them) and begins to read. Heartbeats
- * come also when they are not to be shown, unless there is an auction to filter by: they tell
- * what was missed. NULL after a line in the log. settings are borrowed for the intake's life.
+ * and byes come also when they are not to be shown, unless there is an auction to filter by:
+ * they tell what was missed and lost. NULL after a line in the log. settings are borrowed for
+ * the intake's life.
  */
 struct tap_intake *tap_intake_new(uv_loop_t *loop, const struct tap_settings *settings,
                                   char **endpoints, tap_take_f *take, void *arg);

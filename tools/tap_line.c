@@ -90,17 +90,29 @@ tap_line(const struct message *message, bool json)
     return NULL;
 }
 
-char *
-tap_gap_line(const struct message *message, const struct tap_gap *gap, bool json)
+static char *
+describe_missed(const struct tap_news *news, const char *time)
 {
-    const char *role = node_role_text(message->role);
+    return mem_format("%s missed %s %s shard=%02x messages=%" PRIu64 " (%" PRIu64 " to %" PRIu64
+                      ")\n",
+                      time, node_role_text(news->role), news->node, news->shard,
+                      news->last - news->first + 1, news->first, news->last);
+}
+
+char *
+tap_news_line(const struct tap_news *news, int64_t time_ms, bool json)
+{
+    static const char *const kinds[] = {"missed", "lost", "restarted"};
+    const char *kind = kinds[news->kind], *role = node_role_text(news->role);
     char time[CLOCK_TEXT_BYTES];
+    if (json && news->kind == TAP_MISSED)
+        return dump(json_pack("{ss ss ss si sI sI}", "kind", kind, "role", role, "node",
+                              news->node, "shard", (int)news->shard, "first",
+                              (json_int_t)news->first, "last", (json_int_t)news->last));
     if (json)
-        return dump(json_pack("{ss ss ss si sI sI}", "kind", "missed", "role", role, "node",
-                              message->node, "shard", (int)gap->shard, "first",
-                              (json_int_t)gap->first, "last", (json_int_t)gap->last));
-    clock_text(message->time_ms, time);
-    return mem_format(
-        "%s missed %s %s shard=%02x messages=%" PRIu64 " (%" PRIu64 " to %" PRIu64 ")\n", time,
-        role, message->node, gap->shard, gap->last - gap->first + 1, gap->first, gap->last);
+        return dump(json_pack("{ss ss ss}", "kind", kind, "role", role, "node", news->node));
+    clock_text(time_ms, time);
+    if (news->kind == TAP_MISSED)
+        return describe_missed(news, time);
+    return mem_format("%s %s %s %s\n", time, kind, role, news->node);
 }

@@ -10,7 +10,7 @@
  * answer, for people). */
 char *tap_line(const struct message *message, bool json);
 
-/* The same of sequences that the message showed to be missed. */
-char *tap_gap_line(const struct message *message, const struct tap_gap *gap, bool json);
+/* The same of news, which came at time_ms; never NULL. */
+char *tap_news_line(const struct tap_news *news, int64_t time_ms, bool json);
 
 #endif

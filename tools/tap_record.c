@@ -37,7 +37,7 @@ struct recorder {
     uint64_t start_ns;
     int64_t stop_ms;    /* when the recording ends; 0: not by itself */
     int64_t give_up_ms; /* stopping: wait no longer; 0: not stopping */
-    uint64_t messages, bytes, dropped, gaps_seen, missed;
+    uint64_t messages, bytes, dropped, gaps_seen, missed, lost;
     struct log_limit drops;
 };
 
@@ -59,15 +59,14 @@ note_drop(struct recorder *recorder)
 }
 
 static void
-note_gaps(struct recorder *recorder, const struct message *message)
+on_news(void *arg, const struct tap_news *news)
 {
-    static struct tap_gap found[SHARD_COUNT];
-    if (!tap_intake_is_whole(&recorder->settings, message->role))
+    struct recorder *recorder = arg;
+    recorder->lost += news->kind == TAP_LOST;
+    if (news->kind != TAP_MISSED)
         return;
-    size_t count = tap_gaps_take(recorder->gaps, message, found);
-    recorder->gaps_seen += count;
-    for (size_t i = 0; i < count; i++)
-        recorder->missed += found[i].last - found[i].first + 1;
+    recorder->gaps_seen++;
+    recorder->missed += news->last - news->first + 1;
 }
 
 static void
@@ -78,7 +77,8 @@ take(void *arg, const struct tap_arrival *arrival)
     struct record_entry entry = {(int64_t)((uv_hrtime() - recorder->start_ns) / 1000),
                                  arrival->topic, arrival->body, arrival->topic_bytes,
                                  arrival->body_bytes};
-    note_gaps(recorder, arrival->message);
+    if (tap_intake_is_whole(&recorder->settings, arrival->message->role))
+        tap_gaps_take(recorder->gaps, arrival->message, clock_mono_ms());
     if (!tap_shows_message(&recorder->settings, arrival->message))
         return;
     if (tap_output_waiting(recorder->output) >= FULL_BYTES) {
@@ -112,6 +112,7 @@ on_tick(uv_timer_t *timer)
     struct recorder *recorder = timer->data;
     int64_t now_ms = clock_mono_ms();
     tap_output_flush(recorder->output);
+    tap_gaps_tick(recorder->gaps, now_ms);
     if (recorder->stop_ms && now_ms >= recorder->stop_ms && !recorder->give_up_ms)
         begin_stop(recorder);
     if (!recorder->give_up_ms)
@@ -146,6 +147,7 @@ sum_up(const struct recorder *recorder)
              LOG_INT("bytes", (int64_t)recorder->bytes),
              LOG_INT("gaps", (int64_t)recorder->gaps_seen),
              LOG_INT("missed", (int64_t)recorder->missed),
+             LOG_INT("lost", (int64_t)recorder->lost),
              LOG_INT("dropped", (int64_t)recorder->dropped),
              LOG_INT("undecodable", (int64_t)tap_intake_undecodable(recorder->intake)));
     size_t waiting = tap_output_waiting(recorder->output);
@@ -178,7 +180,8 @@ start(struct recorder *recorder)
     unsigned char head[RECORD_HEAD_BYTES];
     struct tap_output_events events = {on_room, on_end, recorder};
     recorder->output = tap_output_new(&recorder->life.loop, recorder->fd, FULL_BYTES, events);
-    recorder->gaps = tap_gaps_new();
+    recorder->gaps =
+        tap_gaps_new(recorder->settings.node_timeout_ms, on_news, recorder, clock_mono_ms());
     recorder->start_ns = uv_hrtime();
     if (recorder->settings.seconds)
         recorder->stop_ms = clock_mono_ms() + recorder->settings.seconds * 1000;

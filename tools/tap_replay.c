@@ -16,7 +16,8 @@
 #include "tap_settings.h"
 #include "tap_show.h"
 
-#define BUDGET 1000      /* messages in one turn of the loop */
+#define BUDGET 1000 /* messages in one turn of the loop */
+#define TICK_MS 250
 #define RETRY_MS 2       /* until a slow subscriber is asked again */
 #define ARRIVAL_MS 50    /* until awaited subscribers are looked for again */
 #define LAST_LINES_MS 20 /* until stdout is asked again whether it took them */
@@ -31,6 +32,7 @@ struct replay {
     struct record_entry entry; /* the one in hand */
     bool in_hand;
     struct tap_show *show;  /* printing, else NULL */
+    int64_t ticked_ms;      /* printing: the record's time up to which silence was judged */
     struct replay_bus *bus; /* publishing, else NULL */
     double speed;
     bool begun;        /* whoever was awaited has come */
@@ -142,13 +144,26 @@ read_entry(struct replay *replay)
     return true;
 }
 
+/* Shows the entry in hand, and who was silent before it; a long pause is cut short. */
+static void
+show(struct replay *replay)
+{
+    int64_t now_ms = replay->entry.elapsed_us / 1000;
+    if (replay->ticked_ms < now_ms - 2 * replay->settings.node_timeout_ms)
+        replay->ticked_ms = now_ms - 2 * replay->settings.node_timeout_ms;
+    for (; replay->ticked_ms + TICK_MS <= now_ms; replay->ticked_ms += TICK_MS)
+        tap_show_tick(replay->show, replay->ticked_ms + TICK_MS,
+                      record_file_start_ms(replay->file) + replay->ticked_ms + TICK_MS);
+    replay->blocked = !tap_show_take(replay->show, &replay->message, now_ms);
+}
+
 /* Publishes or shows the entry in hand. False: there is no room now. */
 static bool
 hand_over(struct replay *replay)
 {
     if (!replay->bus) {
         replay->in_hand = false;
-        replay->blocked = !tap_show_take(replay->show, &replay->message);
+        show(replay);
         return !replay->blocked;
     }
     bool shown = tap_shows_message(&replay->settings, &replay->message);
@@ -212,7 +227,7 @@ open_ends(struct replay *replay)
         return -1;
     }
     if (!replay->settings.bind) {
-        replay->show = tap_show_new(&replay->life, &replay->settings, on_room, replay);
+        replay->show = tap_show_new(&replay->life, &replay->settings, 0, on_room, replay);
         return replay->show ? 0 : -1;
     }
     replay->bus = replay_bus_new(replay->settings.bind, error, sizeof error);

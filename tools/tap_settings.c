@@ -173,15 +173,18 @@ check_replay(const void *checked, char *error, size_t error_bytes)
         "BUS_HWM", SETTING_NUMBER, AT(bus_hwm), "100000", 100, 10000000, "messages", NULL,     \
             "Messages that may wait for this program before the bus drops its share."          \
     }
+#define NODE_TIMEOUT_ROW                                                                       \
+    {                                                                                          \
+        "NODE_TIMEOUT_MS", SETTING_NUMBER, AT(node_timeout_ms), "3000", 100, 600000, "ms",     \
+            NULL, "A gateway or sampler not heard for so long is lost."                        \
+    }
 #define LAST_ROWS SETTINGS_COMMON(struct tap_settings, common)
 #define SIZE(table_) (sizeof(table_) / sizeof *(table_))
 
 static const struct setting live_table[] = {
-    AUCTION_ROW,
-    KIND_ROW,
-    JSON_ROW,
-    BUS_HWM_ROW,
-    SETTINGS_DISCOVERY(struct tap_settings, discovery_interval_ms),
+    AUCTION_ROW,      KIND_ROW,
+    JSON_ROW,         BUS_HWM_ROW,
+    NODE_TIMEOUT_ROW, SETTINGS_DISCOVERY(struct tap_settings, discovery_interval_ms),
     LAST_ROWS,
 };
 
@@ -204,6 +207,7 @@ static const struct setting record_table[] = {
     AUCTION_ROW,
     KIND_ROW,
     BUS_HWM_ROW,
+    NODE_TIMEOUT_ROW,
     SETTINGS_DISCOVERY(struct tap_settings, discovery_interval_ms),
     LAST_ROWS,
 };
@@ -229,6 +233,7 @@ static const struct setting replay_table[] = {
     AUCTION_ROW,
     KIND_ROW,
     JSON_ROW,
+    NODE_TIMEOUT_ROW,
     LAST_ROWS,
 };
 

@@ -10,11 +10,11 @@
 
 struct tap_settings {
     struct common_settings common;
-    /* All but top. */
     char *auction; /* ids, comma-separated; NULL: all */
     char *kind;    /* names, comma-separated; NULL: all (with auctions: all that name one) */
     /* Live and replay. */
     bool json;
+    int64_t node_timeout_ms;
     /* All but replay. */
     int64_t bus_hwm;
     int64_t discovery_interval_ms;

@@ -21,6 +21,7 @@ struct tap_show {
     const struct tap_settings *settings;
     struct tap_output *output;
     struct tap_gaps *gaps;
+    int64_t time_ms; /* of news */
     void (*room)(void *arg);
     void *arg;
 };
@@ -41,8 +42,23 @@ on_end(void *arg, int error)
     tap_life_end(show->life, error ? EXIT_SYSTEM : 0);
 }
 
+static void
+write_line(struct tap_show *show, char *line)
+{
+    if (line)
+        tap_output_write(show->output, line, strlen(line));
+    free(line);
+}
+
+static void
+on_news(void *arg, const struct tap_news *news)
+{
+    struct tap_show *show = arg;
+    write_line(show, tap_news_line(news, show->time_ms, show->settings->json));
+}
+
 struct tap_show *
-tap_show_new(struct tap_life *life, const struct tap_settings *settings,
+tap_show_new(struct tap_life *life, const struct tap_settings *settings, int64_t mono_ms,
              void (*room)(void *arg), void *arg)
 {
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
@@ -55,7 +71,7 @@ tap_show_new(struct tap_life *life, const struct tap_settings *settings,
     show->arg = arg;
     show->life = life;
     show->settings = settings;
-    show->gaps = tap_gaps_new();
+    show->gaps = tap_gaps_new(settings->node_timeout_ms, on_news, show, mono_ms);
     show->output = tap_output_new(&life->loop, STDOUT_FILENO, FULL_BYTES, events);
     return show;
 }
@@ -71,26 +87,23 @@ tap_show_destroy(struct tap_show **show)
     *show = NULL;
 }
 
-static void
-write_line(struct tap_show *show, char *line)
+bool
+tap_show_take(struct tap_show *show, const struct message *message, int64_t mono_ms)
 {
-    if (line)
-        tap_output_write(show->output, line, strlen(line));
-    free(line);
+    show->time_ms = message->time_ms;
+    if (tap_intake_is_whole(show->settings, message->role))
+        tap_gaps_take(show->gaps, message, mono_ms);
+    if (tap_shows_message(show->settings, message))
+        write_line(show, tap_line(message, show->settings->json));
+    return tap_output_flush(show->output);
 }
 
-bool
-tap_show_take(struct tap_show *show, const struct message *message)
+void
+tap_show_tick(struct tap_show *show, int64_t mono_ms, int64_t wall_ms)
 {
-    static struct tap_gap found[SHARD_COUNT];
-    bool json = show->settings->json;
-    bool whole = tap_intake_is_whole(show->settings, message->role);
-    size_t count = whole ? tap_gaps_take(show->gaps, message, found) : 0;
-    for (size_t i = 0; i < count; i++)
-        write_line(show, tap_gap_line(message, &found[i], json));
-    if (tap_shows_message(show->settings, message))
-        write_line(show, tap_line(message, json));
-    return tap_output_flush(show->output);
+    show->time_ms = wall_ms;
+    tap_gaps_tick(show->gaps, mono_ms);
+    tap_output_flush(show->output);
 }
 
 bool

@@ -131,6 +131,28 @@ def test_missed_sequences_are_told(peers, taps):
     assert any(line.endswith(text) for line in people.lines)
 
 
+def test_nodes_lost_and_restarted_are_told(peers, taps):
+    gateway = peers.gateway("gw0")
+    flags = ("--kind", "event", "--node-timeout-ms", "600", gateway.endpoint)
+    tap, people = taps("--json", *flags), taps(*flags)
+    gateway.join("lot-1")
+    peers.until(lambda: len(tap.lines) >= 513 and people.lines, "the state")
+    peers.during(0.5)  # a heartbeat passes
+    gateway.silent = True
+    peers.until(lambda: tap.of("lost"), "the silence")
+    gateway.silent = False
+    gateway.join("lot-1")
+    gateway.epoch += 1
+    peers.until(lambda: tap.of("restarted"), "the new epoch")
+    gateway.bye()
+    peers.during(1)
+    node = {"role": "gateway", "node": "gw0"}
+    assert tap.of("lost") == [{"kind": "lost", **node}]
+    assert tap.of("restarted") == [{"kind": "restarted", **node}]
+    told = [line.split(" ", 1)[1] for line in people.lines if " event " not in line]
+    assert told == ["lost gateway gw0\n", "restarted gateway gw0\n"]
+
+
 def test_junk_is_dropped(peers):
     gateway = peers.gateway("gw0")
     tap = Tap("--json", gateway.endpoint)

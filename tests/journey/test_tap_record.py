@@ -98,7 +98,7 @@ def test_a_record_holds_what_passed(peers, directory, taps, number):
     assert began - 1000 < start < time.time() * 1000
     assert entries[-1][0] / 1000 < time.time() * 1000 - start + 1000
     assert summary == {"messages": len(messages), "bytes": path.stat().st_size, "gaps": 1,
-                       "missed": 1, "dropped": 0, "undecodable": 0}  # fmt: skip
+                       "missed": 1, "lost": 0, "dropped": 0, "undecodable": 0}  # fmt: skip
 
     def told(all_of_them):
         return [m for m in all_of_them if m["kind"] == "event" and m["change"] in ("join", "leave")]
