@@ -140,9 +140,10 @@ def test_nodes_lost_and_restarted_are_told(peers, taps):
     peers.during(0.5)  # a heartbeat passes
     gateway.silent = True
     peers.until(lambda: tap.of("lost"), "the silence")
+    peers.until(lambda: any(" lost " in line for line in people.lines), "the line")
     gateway.silent = False
     gateway.join("lot-1")
-    gateway.epoch += 1
+    gateway.epoch, gateway.pairs, gateway.sequences = gateway.epoch + 1, {}, {}
     peers.until(lambda: tap.of("restarted"), "the new epoch")
     gateway.bye()
     peers.during(1)

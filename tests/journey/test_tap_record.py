@@ -87,10 +87,9 @@ def test_a_record_holds_what_passed(peers, directory, taps, number):
     gateway.leave("lot-1")
     gateway.join("lot-2", lost=True)
     gateway.join("lot-2")
-    peers.until(lambda: live.of("heartbeat"), "a heartbeat")
+    peers.until(lambda: b"heartbeat/" in path.read_bytes(), "a heartbeat")
     gateway.bye()
-    peers.until(lambda: live.of("bye"), "the bye")
-    peers.until(lambda: "bye" in [m["kind"] for _, m in read_record(path.read_bytes())[1]], "it")
+    peers.until(lambda: live.of("bye") and b"bye/" in path.read_bytes(), "the bye")
     status, summary = recorder.finish(number)
     start, entries, torn = read_record(path.read_bytes())
     messages = [message for _, message in entries]
