@@ -9,13 +9,13 @@
 
 #define SLICE 500          /* viewers told in one go */
 #define TURN_US 4000       /* after so long the loop gets to do other things */
+#define NEWS_US 500000     /* that first viewers wait for a sampler's count at most */
 #define NEWS_TICK_US 10000 /* how often it is looked whether news that is awaited came */
 
 struct broadcast {
     uv_timer_t timer;
     int64_t armed_us; /* when it fires; INT64_MAX: not armed */
     struct pacing *pacing;
-    int64_t news_us;
     struct metrics *metrics;
     broadcast_send_f *send;
     void *arg;
@@ -30,11 +30,10 @@ read_us(void)
 }
 
 struct broadcast *
-broadcast_new(uv_loop_t *loop, int64_t interval_ms, int64_t news_ms, struct metrics *metrics)
+broadcast_new(uv_loop_t *loop, int64_t interval_ms, struct metrics *metrics)
 {
     struct broadcast *broadcast = mem_alloc(sizeof *broadcast);
     broadcast->pacing = pacing_new(interval_ms * 1000);
-    broadcast->news_us = news_ms * 1000;
     broadcast->metrics = metrics;
     broadcast->armed_us = INT64_MAX;
     uv_timer_init(loop, &broadcast->timer);
@@ -91,7 +90,8 @@ tell_viewer(void *arg, struct viewer *viewer)
 static bool
 awaits_news(const struct auction *auction, int64_t now_us)
 {
-    return !auction->follow.heard && now_us < auction->news_until_us;
+    return auction->follow.expected && !auction->follow.heard &&
+           now_us < auction->news_until_us;
 }
 
 /* Tells a slice of an auction's viewers. Returns the time after it. */
@@ -144,17 +144,17 @@ void
 broadcast_begin(struct broadcast *broadcast, struct auction *auction)
 {
     int64_t now_us = read_us();
-    auction->news_until_us = now_us + broadcast->news_us;
-    if (!broadcast->news_us)
+    auction->news_until_us = now_us + NEWS_US;
+    if (!awaits_news(auction, now_us))
         return;
     pacing_hold(broadcast->pacing, &auction->pace, now_us + NEWS_TICK_US);
     arm(broadcast, now_us);
 }
 
 bool
-broadcast_awaits_news(const struct broadcast *broadcast, const struct auction *auction)
+broadcast_awaits_news(const struct auction *auction)
 {
-    return broadcast->news_us && awaits_news(auction, read_us());
+    return awaits_news(auction, read_us());
 }
 
 void

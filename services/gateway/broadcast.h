@@ -28,17 +28,14 @@ typedef void broadcast_send_f(void *arg, struct viewer *viewer, struct frame *fr
 
 struct broadcast;
 
-/* news_ms: how long at most an auction's first viewers wait for a sampler's count, rather than
- * be told our own and then the whole; 0: there is no sampler. */
-struct broadcast *broadcast_new(uv_loop_t *loop, int64_t interval_ms, int64_t news_ms,
-                                struct metrics *metrics);
+struct broadcast *broadcast_new(uv_loop_t *loop, int64_t interval_ms, struct metrics *metrics);
 void broadcast_set_sender(struct broadcast *broadcast, broadcast_send_f *send, void *arg);
 void broadcast_destroy(struct broadcast **broadcast);
 
-/* The auction's first viewer came; it and whoever joins it are told as soon as they need not
- * await news. */
+/* The auction's first viewer came. Where a sampler's count will come soon, it and whoever joins
+ * it await that, for half a second at most, rather than be told our own and then the whole. */
 void broadcast_begin(struct broadcast *broadcast, struct auction *auction);
-bool broadcast_awaits_news(const struct broadcast *broadcast, const struct auction *auction);
+bool broadcast_awaits_news(const struct auction *auction);
 
 /* The auction's count changed; nobody is there any more. */
 void broadcast_mark(struct broadcast *broadcast, struct auction *auction);

@@ -18,6 +18,7 @@
 #define READ_BUDGET 1000   /* messages a turn of the loop */
 #define TICK_MS 100        /* how often silence is looked for and subscriptions are renewed */
 #define TICK_RENEWALS 2000 /* at most, so that a new sampler is asked in parts */
+#define HEARING_MS 1000    /* after the start, in which samplers can be heard of */
 #define LOG_INTERVAL_MS 10000
 #define LIST_BYTES 400 /* of sampler ids in one line of the log */
 
@@ -204,6 +205,8 @@ count_intake_new(uv_loop_t *loop, const struct count_intake_options *options,
     intake->audience = audience;
     intake->metrics = metrics;
     intake->follow = follow_new(options->silence_ms, on_others, intake);
+    if (*options->endpoints)
+        follow_expect(intake->follow, clock_mono_ms() + HEARING_MS);
     intake->watch = bus_watch_new(loop, socket, READ_BUDGET, read_message, intake);
     uv_timer_init(loop, &intake->tick);
     intake->tick.data = intake;

@@ -36,6 +36,7 @@ struct follow {
     struct shard shards[SHARD_COUNT];
     unsigned renew_next; /* the shard that follow_next_renewal() looks at first */
     uint64_t changes;
+    int64_t expect_until_ms; /* see follow_expect() */
 };
 
 struct follow *
@@ -55,6 +56,12 @@ follow_destroy(struct follow **follow)
 {
     free(*follow);
     *follow = NULL;
+}
+
+void
+follow_expect(struct follow *follow, int64_t until_ms)
+{
+    follow->expect_until_ms = until_ms;
 }
 
 const char *
@@ -97,7 +104,9 @@ follow_watch(struct follow *follow, struct follow_auction *auction, unsigned sha
     *auction = (struct follow_auction){.watched = true,
                                        .shard = shard,
                                        .touched_ms = now_ms,
-                                       .asked = follow->shards[shard].following};
+                                       .asked = follow->shards[shard].following,
+                                       .expected = follow->shards[shard].followed ||
+                                                   now_ms < follow->expect_until_ms};
     TAILQ_INSERT_TAIL(&follow->shards[shard].by_touch, auction, by_touch);
 }
 

@@ -35,6 +35,8 @@ struct follow_auction {
     uint32_t heard; /* the following in which that was; 0: none */
     uint32_t asked; /* the following in which it was (re)subscribed */
     bool watched;
+    bool expected; /* a count will come soon: there was a sampler when it was watched, or the
+                    * gateway had just begun to listen */
 };
 
 /* An auction's others changed. Must not watch or unwatch. */
@@ -44,6 +46,9 @@ struct follow;
 
 struct follow *follow_new(int64_t silence_ms, follow_changed_f *changed, void *arg);
 void follow_destroy(struct follow **follow);
+
+/* Samplers may be there that could not be heard yet, until then. */
+void follow_expect(struct follow *follow, int64_t until_ms);
 
 /* The first viewer came (the caller subscribes); the last one left (it unsubscribes). */
 void follow_watch(struct follow *follow, struct follow_auction *auction, unsigned shard,

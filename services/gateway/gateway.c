@@ -23,8 +23,7 @@
 
 #define ERROR_BYTES 512
 #define AUCTIONS_MAX 1000000 /* held at once, those lately left too */
-#define NEWS_MS 500 /* that an auction's first viewers wait for a sampler's count at most */
-#define LAST_TURNS_MAX 100 /* of the loop, for handles to close in */
+#define LAST_TURNS_MAX 100   /* of the loop, for handles to close in */
 
 struct gateway {
     uv_loop_t loop;
@@ -237,8 +236,7 @@ main(int argc, char **argv)
     gateway.metrics = metrics_new(gateway_metrics, GATEWAY_METRICS);
     gateway.audience = audience_new(draw_seed(), AUCTIONS_MAX);
     gateway.broadcast =
-        broadcast_new(&gateway.loop, gateway.settings.broadcast_interval_ms,
-                      *gateway.settings.sampler_endpoints ? NEWS_MS : 0, gateway.metrics);
+        broadcast_new(&gateway.loop, gateway.settings.broadcast_interval_ms, gateway.metrics);
     status = run(&gateway);
     audience_destroy(&gateway.audience);
     metrics_destroy(&gateway.metrics);

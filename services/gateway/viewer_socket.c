@@ -129,8 +129,7 @@ send_frame(void *arg, struct viewer *viewer, struct frame *frame)
 static int
 on_writeable(struct viewer_socket *viewers, struct connection *connection)
 {
-    if (!connection->wsi ||
-        broadcast_awaits_news(viewers->broadcast, connection->viewer.auction))
+    if (!connection->wsi || broadcast_awaits_news(connection->viewer.auction))
         return 0;
     struct frame *frame = broadcast_frame(viewers->broadcast, connection->viewer.auction);
     if (connection->viewer.told == frame->count)
