@@ -190,13 +190,31 @@ test_reason(void **state)
         reason, "sampleCount: -9223372036854775808 is out of range; allowed: 1 to 1000000");
 }
 
+static void
+test_fuller(void **state)
+{
+    (void)state;
+    struct snapshot bare = {.sample_count = 12};
+    struct snapshot exact = {.sample_count = 12, .exact = true, .coverage_ms = 0};
+    struct snapshot longer = {.sample_count = 12, .exact = true, .coverage_ms = 60000};
+    struct snapshot complete = {.sample_count = 12, .exact = true, .complete = true};
+    struct snapshot more = {.sample_count = 13};
+    const struct snapshot *row[] = {&bare, &exact, &longer, &complete, &more};
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 5; j++)
+            assert_int_equal(snapshot_fuller(row[i], row[j]), i > j);
+    bare.complete = true; /* means nothing without exact figures */
+    assert_false(snapshot_fuller(&bare, &exact));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timestamp),     cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_average),       cmocka_unit_test(test_sample_count),
-        cmocka_unit_test(test_order),         cmocka_unit_test(test_exact),
-        cmocka_unit_test(test_without_exact), cmocka_unit_test(test_reason)};
+        cmocka_unit_test(test_fuller),       cmocka_unit_test(test_timestamp),
+        cmocka_unit_test(test_counts),       cmocka_unit_test(test_average),
+        cmocka_unit_test(test_sample_count), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_exact),        cmocka_unit_test(test_without_exact),
+        cmocka_unit_test(test_reason)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,74 @@ document_add_key(bson_t *document, const struct snapshot *snapshot)
     BSON_APPEND_DATE_TIME(document, "timestamp", snapshot->timestamp_ms);
 }
 
+/* One of the ways to be less full: as many samples, complete or not. */
+static void
+begin_way(bson_t *ways, int index, bson_t *way, const struct snapshot *snapshot)
+{
+    char name[8];
+    snprintf(name, sizeof name, "%d", index);
+    bson_append_document_begin(ways, name, -1, way);
+    BSON_APPEND_INT64(way, "sampleCount", snapshot->sample_count);
+}
+
+static void
+add_complete(bson_t *way, bool complete)
+{
+    bson_t other;
+    if (complete) {
+        BSON_APPEND_BOOL(way, "complete", true);
+        return;
+    }
+    BSON_APPEND_DOCUMENT_BEGIN(way, "complete", &other); /* false, or not known */
+    BSON_APPEND_BOOL(&other, "$ne", true);
+    bson_append_document_end(way, &other);
+}
+
+void
+document_add_less_full(bson_t *filter, const struct snapshot *snapshot)
+{
+    bson_t ways, way, less;
+    bool complete = snapshot->exact && snapshot->complete;
+    int count = 0;
+    BSON_APPEND_ARRAY_BEGIN(filter, "$or", &ways);
+    bson_append_document_begin(&ways, "0", -1, &way);
+    BSON_APPEND_DOCUMENT_BEGIN(&way, "sampleCount", &less);
+    BSON_APPEND_INT64(&less, "$lt", snapshot->sample_count);
+    bson_append_document_end(&way, &less);
+    bson_append_document_end(&ways, &way);
+    if (complete) {
+        begin_way(&ways, ++count, &way, snapshot);
+        add_complete(&way, false);
+        bson_append_document_end(&ways, &way);
+    }
+    if (snapshot->exact) {
+        begin_way(&ways, ++count, &way, snapshot);
+        add_complete(&way, complete);
+        BSON_APPEND_DOCUMENT_BEGIN(&way, "coverageMs", &less);
+        BSON_APPEND_INT64(&less, "$lt", snapshot->coverage_ms);
+        bson_append_document_end(&way, &less);
+        bson_append_document_end(&ways, &way);
+        begin_way(&ways, ++count, &way, snapshot);
+        add_complete(&way, complete);
+        BSON_APPEND_NULL(&way, "coverageMs"); /* also where there is none */
+        bson_append_document_end(&ways, &way);
+    }
+    bson_append_array_end(filter, &ways);
+}
+
+size_t
+document_add_unknown(bson_t *document, const struct snapshot *snapshot)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < FIELD_COUNT_ALL && !snapshot->exact; i++) {
+        if (!fields[i].exact)
+            continue;
+        bson_append_utf8(document, fields[i].name, -1, "", 0);
+        count++;
+    }
+    return count;
+}
+
 static void
 add_whole(bson_t *document, const char *name, int64_t value)
 {

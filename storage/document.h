@@ -28,4 +28,11 @@ bool document_read_snapshot(const bson_t *document, struct snapshot *snapshot);
 /* The filter {auction, timestamp}. */
 void document_add_key(bson_t *document, const struct snapshot *snapshot);
 
+/* Adds a condition to a filter: what is stored is less full than the snapshot, as
+ * snapshot_fuller() says. */
+void document_add_less_full(bson_t *filter, const struct snapshot *snapshot);
+
+/* Adds every field that a snapshot may have and this one has not; returns how many. */
+size_t document_add_unknown(bson_t *document, const struct snapshot *snapshot);
+
 #endif

@@ -1,6 +1,6 @@
 /* The write that keeps the fuller snapshot, right under races and repeats with nothing newer
  * than MongoDB 3.6: for each row two plain updates in one unordered bulk, an insert if the
- * minute is new and a replacement if what is there has fewer samples. Two writers that insert
+ * minute is new and a replacement if what is there is less full. Two writers that insert
  * the same minute at once collide on the unique index (11000); the loser sends its pair once
  * more. */
 #include <stdlib.h>
@@ -47,16 +47,18 @@ add_insert(mongoc_bulk_operation_t *bulk, const struct snapshot *row, int64_t no
 static void
 add_replacement(mongoc_bulk_operation_t *bulk, const struct snapshot *row, int64_t now_ms)
 {
-    bson_t filter = BSON_INITIALIZER, update = BSON_INITIALIZER, fewer, set;
+    bson_t filter = BSON_INITIALIZER, update = BSON_INITIALIZER, set;
+    bson_t unset = BSON_INITIALIZER;
     document_add_key(&filter, row);
-    BSON_APPEND_DOCUMENT_BEGIN(&filter, "sampleCount", &fewer);
-    BSON_APPEND_INT64(&fewer, "$lt", row->sample_count);
-    bson_append_document_end(&filter, &fewer);
+    document_add_less_full(&filter, row);
     BSON_APPEND_DOCUMENT_BEGIN(&update, "$set", &set);
     document_add_figures(&set, row);
     BSON_APPEND_DATE_TIME(&set, "updatedAt", now_ms);
     bson_append_document_end(&update, &set);
+    if (document_add_unknown(&unset, row)) /* figures of two snapshots must not mix */
+        BSON_APPEND_DOCUMENT(&update, "$unset", &unset);
     mongoc_bulk_operation_update_one_with_opts(bulk, &filter, &update, NULL, NULL);
+    bson_destroy(&unset);
     bson_destroy(&update);
     bson_destroy(&filter);
 }
@@ -100,6 +102,8 @@ is_ours(struct write *write, const struct snapshot *row)
     bson_t filter = BSON_INITIALIZER;
     document_add_key(&filter, row);
     BSON_APPEND_INT64(&filter, "sampleCount", row->sample_count);
+    if (row->exact)
+        BSON_APPEND_INT64(&filter, "coverageMs", row->coverage_ms);
     BSON_APPEND_DATE_TIME(&filter, "updatedAt", write->now_ms);
     bson_t *options = BCON_NEW("limit", BCON_INT64(1));
     mongoc_cursor_t *cursor =

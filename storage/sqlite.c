@@ -39,7 +39,9 @@ static const char write_sql[] =
     "exact_peak=excluded.exact_peak, exact_min=excluded.exact_min,"
     "exact_avg=excluded.exact_avg, joins=excluded.joins, leaves=excluded.leaves,"
     "coverage_ms=excluded.coverage_ms, complete=excluded.complete,"
-    "updated_at=excluded.updated_at WHERE excluded.sample_count > sample_count";
+    "updated_at=excluded.updated_at WHERE"
+    " (excluded.sample_count, ifnull(excluded.complete,0), ifnull(excluded.coverage_ms,-1))"
+    " > (sample_count, ifnull(complete,0), ifnull(coverage_ms,-1))";
 
 #define READ_SQL                                                                               \
     "SELECT auction, timestamp, viewer_count, avg_viewers, peak_viewers, min_viewers,"         \

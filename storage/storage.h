@@ -48,8 +48,8 @@ int storage_prepare(struct storage *storage, int64_t retention_s, struct storage
 int storage_ping(struct storage *storage, struct storage_error *error);
 
 enum storage_outcome {
-    STORAGE_SAVED, /* written, or it replaced a snapshot with a smaller sampleCount */
-    STORAGE_KEPT   /* one with as great a sampleCount is there: that one is kept */
+    STORAGE_SAVED, /* written, or it replaced a less full snapshot: snapshot_fuller() */
+    STORAGE_KEPT   /* one as full is there: that one is kept */
 };
 
 /* Writes rows (any mix of auctions), each by (auction, timestamp); outcomes has room for count.

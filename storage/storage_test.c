@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
+#include "chance.h"
 #include "clock.h"
 #include "mem.h"
 #include "storage.h"
@@ -185,6 +187,112 @@ test_the_fuller_snapshot_is_kept(void **state)
     assert_int_equal(outcome, STORAGE_SAVED);
     assert_int_equal(read_rows(fixture->storage, "lot-1", false, &found, 1), 1);
     assert_same(&found, &row);
+}
+
+/* A row of the same minute, drawn from the few that differ in how full they are. */
+static struct snapshot
+draw_row(struct chance *chance)
+{
+    struct snapshot row = make_row("lot-1", 0, 10 + (int)chance_below(chance, 3));
+    row.viewer_count = (int64_t)chance_below(chance, 1000);
+    row.exact = chance_below(chance, 4);
+    row.complete = row.exact && chance_below(chance, 2);
+    row.coverage_ms = row.exact ? 50000 + (int64_t)chance_below(chance, 3) * 5000 : 0;
+    if (!row.exact) {
+        row.exact_peak = row.exact_min = row.joins = row.leaves = 0;
+        row.exact_avg = 0;
+    }
+    return row;
+}
+
+/* Whatever replicas, repeats and stores there are: what is stored is the first of the fullest,
+ * with nothing of any other in it. */
+static void
+test_every_order_ends_with_the_fullest(void **state)
+{
+    struct fixture *fixture = *state;
+    struct chance chance = {chance_seed("storage")};
+    for (int round = 0; round < 60; round++) {
+        struct snapshot best = {0}, found;
+        for (int i = 0; i < 8; i++) {
+            struct snapshot row = draw_row(&chance);
+            enum storage_outcome outcome;
+            row.timestamp_ms += round * INT64_C(60000);
+            bool better = !i || snapshot_fuller(&row, &best);
+            write_rows(fixture->storage, &row, 1, &outcome);
+            assert_int_equal(outcome, better ? STORAGE_SAVED : STORAGE_KEPT);
+            best = better ? row : best;
+        }
+        assert_int_equal(read_rows(fixture->storage, "lot-1", true, &found, 1), 1);
+        assert_same(&found, &best);
+    }
+}
+
+struct writer {
+    struct fixture *fixture;
+    const struct snapshot *rows;
+    size_t count;
+    uint64_t seed;
+};
+
+/* Each writer has a connection of its own, as stores do, and an order of its own. */
+static void *
+write_in_some_order(void *arg)
+{
+    struct writer *writer = arg;
+    struct storage *storage;
+    struct storage_error opening;
+    if (storage_open(&writer->fixture->options, &storage, &opening))
+        return writer; /* says that it failed */
+    struct chance chance = {writer->seed};
+    for (size_t i = 0; i < 3 * writer->count; i++) {
+        enum storage_outcome outcome;
+        struct storage_error error;
+        const struct snapshot *row = &writer->rows[chance_below(&chance, writer->count)];
+        if (storage_write(storage, row, 1, &outcome, &error))
+            i--; /* busy: again, as a sampler would */
+    }
+    for (size_t i = 0; i < writer->count; i++) {
+        enum storage_outcome outcome;
+        struct storage_error error;
+        while (storage_write(storage, &writer->rows[i], 1, &outcome, &error))
+            ;
+    }
+    storage_close(&storage);
+    return NULL;
+}
+
+static void
+test_writers_at_once_end_with_the_fullest(void **state)
+{
+    enum { WRITERS = 3, ROWS = 12 };
+    struct fixture *fixture = *state;
+    struct chance chance = {chance_seed("storage, writers at once")};
+    struct snapshot rows[ROWS], best = {0}, found;
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i] = draw_row(&chance);
+        best = !i || snapshot_fuller(&rows[i], &best) ? rows[i] : best;
+    }
+    for (size_t i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){fixture, rows, ROWS, chance_below(&chance, UINT32_MAX)};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_in_some_order, &writers[i]),
+                         0);
+    }
+    for (size_t i = 0; i < WRITERS; i++) {
+        void *failed = NULL;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_int_equal(read_rows(fixture->storage, "lot-1", true, &found, 1), 1);
+    assert_false(snapshot_fuller(&best, &found));
+    assert_false(snapshot_fuller(&found, &best));
+    bool whole = false;
+    for (size_t i = 0; i < ROWS; i++)
+        whole |= rows[i].viewer_count == found.viewer_count && rows[i].exact == found.exact &&
+                 rows[i].coverage_ms == found.coverage_ms;
+    assert_true(whole);
 }
 
 static void
@@ -394,6 +502,10 @@ test_a_password_never_shows(void **state)
 #define CONTRACT(set_up)                                                                       \
     cmocka_unit_test_setup_teardown(test_rows_come_back_whole, set_up, tear_down),             \
         cmocka_unit_test_setup_teardown(test_the_fuller_snapshot_is_kept, set_up, tear_down),  \
+        cmocka_unit_test_setup_teardown(test_every_order_ends_with_the_fullest, set_up,        \
+                                        tear_down),                                            \
+        cmocka_unit_test_setup_teardown(test_writers_at_once_end_with_the_fullest, set_up,     \
+                                        tear_down),                                            \
         cmocka_unit_test_setup_teardown(test_outcomes_of_a_mixed_batch, set_up, tear_down),    \
         cmocka_unit_test_setup_teardown(test_flags, set_up, tear_down),                        \
         cmocka_unit_test_setup_teardown(test_old_snapshots_expire_in_parts, set_up,            \
