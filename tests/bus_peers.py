@@ -54,10 +54,12 @@ class Peer:
 
 
 class Sampler(Peer):
-    """Publishes counts as proto/README.md says, and can leave things out."""
+    """Publishes counts as proto/README.md says, and can leave things out. shards: those that it
+    serves; None: all."""
 
-    def __init__(self, endpoint, node="sampler-test", state="ready"):
+    def __init__(self, endpoint, node="sampler-test", state="ready", shards=None):
         self.node = node
+        self.shards = shards
         self.epoch = int(time.time() * 1000)
         self.state = state
         self.counts = {}
@@ -126,9 +128,10 @@ class Sampler(Peer):
             return
         self.next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         sequences = {str(number): last for number, last in self.sequences.items() if last}
+        served = {} if self.shards is None else {"shards": self.shards}
         self.send(
             kind="heartbeat", role="sampler", state=self.state,
-            total=sum(self.counts.values()), sequences=sequences,
+            total=sum(self.counts.values()), sequences=sequences, **served,
         )  # fmt: skip
 
     def bye(self):

@@ -1,6 +1,7 @@
 /* GET …/auctions and …/auctions/:id/viewers: what is watched now. HTTP threads. */
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #include "auction_merge.h"
 #include "handlers.h"
@@ -29,11 +30,9 @@ auction_viewers_get(struct request *request)
 
 /* One page, with a row more than asked for, that tells whether there is a next one. */
 struct page {
-    const char *after;
     size_t limit;
-    bool live;
+    struct live_page live;
     struct storage_auction *known;
-    struct live_auction *watched;
     struct auction_row *rows;
     size_t count;
 };
@@ -41,20 +40,21 @@ struct page {
 static int
 read_page(const struct api_context *api, struct page *page, struct storage_error *error)
 {
-    size_t most = page->limit + 1, known_count = most, watched_count = 0;
+    size_t most = page->limit + 1, known_count = most;
     struct storage *storage = storage_pool_take(api->pool, error);
     if (!storage)
         return -1;
     page->known = mem_alloc(most * sizeof *page->known);
-    page->watched = mem_alloc(most * sizeof *page->watched);
+    page->live.rows = mem_alloc(most * sizeof *page->live.rows);
+    page->live.most = most;
     page->rows = mem_alloc(most * sizeof *page->rows);
-    int failed = storage_auctions(storage, page->after, page->known, &known_count, error);
+    int failed = storage_auctions(storage, page->live.after, page->known, &known_count, error);
     storage_pool_give(api->pool, storage, failed ? error : NULL);
     if (failed)
         return -1;
-    page->live = live_counts_list(api->live, page->after, page->watched, most, &watched_count);
-    page->count =
-        auction_merge(page->known, known_count, page->watched, watched_count, page->rows, most);
+    live_counts_list(api->live, &page->live);
+    page->count = auction_merge(page->known, known_count, page->live.rows, page->live.count,
+                                page->rows, most);
     return 0;
 }
 
@@ -65,14 +65,15 @@ send_page(struct request *request, const struct page *page)
     size_t count = page->count < page->limit ? page->count : page->limit;
     for (size_t i = 0; i < count; i++) {
         const struct auction_row *row = &page->rows[i];
-        json_array_append_new(auctions,
-                              json_pack("{s:s, s:b, s:o}", "id", row->auction,
-                                        "enableViewerAnalytics", row->enabled, "viewers",
-                                        make_viewers(page->live, row->viewers)));
+        bool live = page->live.known[auction_shard(row->auction)];
+        json_array_append_new(auctions, json_pack("{s:s, s:b, s:o}", "id", row->auction,
+                                                  "enableViewerAnalytics", row->enabled,
+                                                  "viewers", make_viewers(live, row->viewers)));
     }
+    bool all_known = !memchr(page->live.known, false, sizeof page->live.known);
     const char *next = page->count > page->limit ? page->rows[count - 1].auction : NULL;
     return request_reply_data(request, json_pack("{s:o, s:s?, s:b}", "auctions", auctions,
-                                                 "next", next, "live", page->live));
+                                                 "next", next, "live", all_known));
 }
 
 enum MHD_Result
@@ -88,13 +89,13 @@ auction_list_get(struct request *request)
         return request_fail(request, API_INVALID_LIMIT,
                             "limit: '%.40s' is no such number; allowed: 1 to %d", limit,
                             LIMIT_MAX);
-    struct page page = {.after = after ? after : "", .limit = (size_t)rows};
+    struct page page = {.live.after = after ? after : "", .limit = (size_t)rows};
     struct storage_error error;
     enum MHD_Result result = read_page(request->api, &page, &error)
                                  ? request_fail_database(request, &error)
                                  : send_page(request, &page);
     free(page.known);
-    free(page.watched);
+    free(page.live.rows);
     free(page.rows);
     return result;
 }

@@ -15,6 +15,7 @@
 #define TICK_MS 250
 #define BUDGET 1000 /* messages a turn of the loop */
 #define LOG_INTERVAL_MS 10000
+#define RESUBSCRIBE_INTERVAL_MS 1000
 
 struct live_counts {
     struct live_figures *figures;
@@ -24,19 +25,19 @@ struct live_counts {
     struct bus_watch *watch;
     struct mailbox *mailbox;
     uv_timer_t timer;
-    bool live;                /* as last logged */
+    unsigned shards;          /* whose counts are known, as last logged */
+    uint64_t changes;         /* of samplers followed, as last counted */
+    int64_t resubscribe_ms;   /* not before, monotonic */
     struct log_limit dropped; /* of lines about dropped messages */
     struct message message;   /* decoded into: too big for a stack */
 };
 
 struct question {
     struct mailbox_reply reply;
-    const char *auction;       /* get: of which one */
-    const char *after;         /* list */
-    struct live_auction *rows; /* list; NULL: get */
-    size_t most;               /* list */
-    uint64_t count;            /* answer: viewers, or rows */
-    bool live;                 /* answer */
+    struct live_page *page; /* list; NULL: get */
+    const char *auction;    /* get: of which one */
+    uint64_t count;         /* get, answer: viewers */
+    bool live;              /* get, answer */
 };
 
 static void
@@ -49,16 +50,24 @@ note_dropped(struct live_counts *live, enum api_metric row, const char *reason)
                  LOG_INT("held_back", held_back));
 }
 
+/* Logs and shows in the metrics of how many shards the counts are known, when that changed. */
 static void
 note_live(struct live_counts *live)
 {
-    bool now = live_figures_live(live->figures);
-    metrics_set(live->metrics, METRIC_LIVE, now);
-    if (now == live->live)
+    unsigned shards = live_figures_shards(live->figures);
+    uint64_t changes = live_figures_changes(live->figures);
+    metrics_add(live->metrics, METRIC_LIVE_FOLLOWING, (int64_t)(changes - live->changes));
+    metrics_set(live->metrics, METRIC_LIVE, shards == SHARD_COUNT);
+    metrics_set(live->metrics, METRIC_LIVE_SHARDS, shards);
+    live->changes = changes;
+    if (shards == live->shards)
         return;
-    live->live = now;
-    if (now)
-        log_info("live.up", "live counts come from a sampler", LOG_NONE);
+    live->shards = shards;
+    if (shards == SHARD_COUNT)
+        log_info("live.up", "the live counts of all auctions are known", LOG_NONE);
+    else if (shards)
+        log_warn("live.part", "some shards have no sampler: their live counts are unknown",
+                 LOG_INT("shards_known", shards));
     else
         log_warn("live.down", "no sampler is heard, so live counts are unknown", LOG_NONE);
 }
@@ -95,28 +104,39 @@ read_bus(void *arg, zsock_t *socket)
     return true;
 }
 
-/* The subscription to everything stays; naming the shard anew makes its publishers tell it. */
+/* The subscription to all counts itself may be lost. */
 static void
-renew_shards(struct live_counts *live)
+resubscribe(struct live_counts *live, int64_t now_ms)
 {
-    bool due[SHARD_COUNT];
-    unsigned count = live_figures_renewals(live->figures, clock_mono_ms(), due);
-    for (unsigned shard = 0; count && shard < SHARD_COUNT; shard++) {
+    if (now_ms < live->resubscribe_ms)
+        return;
+    char topic[TOPIC_BYTES];
+    topic_kind(MESSAGE_COUNT, topic);
+    bus_renew(live->socket, topic);
+    live->resubscribe_ms = now_ms + RESUBSCRIBE_INTERVAL_MS;
+}
+
+static void
+renew_shards(struct live_counts *live, int64_t now_ms)
+{
+    struct reader_renewal renewal;
+    while (live_figures_renewal(live->figures, now_ms, &renewal)) {
         char topic[TOPIC_BYTES];
-        if (!due[shard])
-            continue;
-        topic_shard(MESSAGE_COUNT, shard, topic);
+        topic_renewal(NODE_SAMPLER, renewal.node, renewal.shard, topic);
         bus_renew(live->socket, topic);
+        metrics_add(live->metrics, METRIC_LIVE_RENEWALS, 1);
+        if (renewal.attempt >= READER_RESUBSCRIBE)
+            resubscribe(live, now_ms);
     }
-    metrics_add(live->metrics, METRIC_LIVE_RENEWALS, count);
 }
 
 static void
 on_tick(uv_timer_t *timer)
 {
     struct live_counts *live = timer->data;
-    live_figures_tick(live->figures, clock_mono_ms());
-    renew_shards(live);
+    int64_t now_ms = clock_mono_ms();
+    live_figures_tick(live->figures, now_ms);
+    renew_shards(live, now_ms);
     note_live(live);
     metrics_set(live->metrics, METRIC_LIVE_SAMPLERS,
                 (int64_t)live_figures_samplers(live->figures));
@@ -129,12 +149,15 @@ answer_question(void *arg, void *letter)
 {
     struct live_counts *live = arg;
     struct question *question = letter;
-    question->live = live_figures_live(live->figures);
-    if (question->rows)
-        question->count =
-            live_figures_list(live->figures, question->after, question->rows, question->most);
-    else
+    struct live_page *page = question->page;
+    for (unsigned shard = 0; page && shard < SHARD_COUNT; shard++)
+        page->known[shard] = live_figures_known(live->figures, shard);
+    if (page) {
+        page->count = live_figures_list(live->figures, page->after, page->rows, page->most);
+    } else {
+        question->live = live_figures_known(live->figures, auction_shard(question->auction));
         question->count = live_figures_count(live->figures, question->auction);
+    }
     mailbox_answer(&question->reply);
 }
 
@@ -174,7 +197,7 @@ live_counts_new(uv_loop_t *loop, const struct live_counts_options *options, char
 {
     struct live_counts *live = mem_alloc(sizeof *live);
     live->metrics = options->metrics;
-    live->figures = live_figures_new(options->timeout_ms);
+    live->figures = live_figures_new(options->timeout_ms, clock_mono_ms());
     uv_timer_init(loop, &live->timer);
     live->timer.data = live;
     live->mailbox = mailbox_new(loop, answer_question, live);
@@ -220,13 +243,11 @@ live_counts_get(struct live_counts *live, const char *auction, uint64_t *count)
     return true;
 }
 
-bool
-live_counts_list(struct live_counts *live, const char *after, struct live_auction *rows,
-                 size_t most, size_t *count)
+void
+live_counts_list(struct live_counts *live, struct live_page *page)
 {
-    struct question question = {.after = after, .rows = rows, .most = most};
-    if (mailbox_ask(live->mailbox, &question, &question.reply) || !question.live)
-        return false;
-    *count = question.count;
-    return true;
+    struct question question = {.page = page};
+    page->count = 0;
+    memset(page->known, 0, sizeof page->known);
+    mailbox_ask(live->mailbox, &question, &question.reply);
 }

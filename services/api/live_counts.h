@@ -26,10 +26,18 @@ struct live_counts *live_counts_new(uv_loop_t *loop, const struct live_counts_op
 /* Loop thread, with no asker left. Handles close in the loop's next turns. */
 void live_counts_destroy(struct live_counts **live);
 
-/* Any thread but the loop's; both wait for the loop (it never blocks). False when no sampler is
- * heard: then nothing is filled. */
+/* A part of the list of auctions that are watched. */
+struct live_page {
+    const char *after;         /* in: those that sort behind this */
+    struct live_auction *rows; /* in: where to; filled */
+    size_t most;               /* in: room for so many */
+    size_t count;              /* out: of rows */
+    bool known[SHARD_COUNT];   /* out: by shard, whether its counts are known */
+};
+
+/* Any thread but the loop's; both wait for the loop (it never blocks). False when the auction's
+ * count is not known: then nothing is filled. */
 bool live_counts_get(struct live_counts *live, const char *auction, uint64_t *count);
-bool live_counts_list(struct live_counts *live, const char *after, struct live_auction *rows,
-                      size_t most, size_t *count);
+void live_counts_list(struct live_counts *live, struct live_page *page);
 
 #endif

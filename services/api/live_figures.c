@@ -1,104 +1,43 @@
-/* Samplers → figures: what stream.c says of each message is done to the figures of its sampler,
- * and one sampler is followed. */
+/* In: decoded messages of samplers and ticks. Out: figures of each shard from the sampler that
+ * is believed there.
+ *
+ *     proto/reader (who, what was missed) ──▶ figure lists of each node ──┐
+ *            └──────▶ live_follow (whom to believe) ──────────────────────┴──▶ counts, lists
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "figure_list.h"
 #include "live_figures.h"
+#include "live_follow.h"
 #include "mem.h"
-#include "stream.h"
 
 #define EMPTY_KEPT_MS 60000 /* an auction empty and unnamed for so long is forgotten */
 
-struct sampler {
-    char node[NODE_BYTES];
-    struct stream stream;
+struct node_figures { /* of one sampler, in the reader's keeping */
     struct figure_list shards[SHARD_COUNT];
-    bool wanted[SHARD_COUNT]; /* shards to be renewed */
-    enum node_state state;    /* by its last heartbeat */
-    bool greeted;             /* a heartbeat of this epoch came */
-    bool whole;               /* nothing was missing at least once in this epoch */
-    int64_t heard_ms;
 };
 
 struct live_figures {
-    int64_t timeout_ms;
-    struct sampler *samplers[LIVE_SAMPLERS_MAX];
-    size_t sampler_count;
-    struct sampler *followed; /* NULL: none is fit */
-    unsigned next_prune;      /* the shard that the next tick looks through */
+    struct reader *reader;
+    struct live_follow *follow;
+    struct figure_list held[SHARD_COUNT]; /* of nodes gone; empty when nothing is held on to */
+    int64_t now_ms;                       /* of the call under way */
+    unsigned next_prune;                  /* the shard that the next tick looks through */
+    bool closing;                         /* nobody is to be followed any more */
 };
 
-struct live_figures *
-live_figures_new(int64_t timeout_ms)
-{
-    struct live_figures *figures = mem_alloc(sizeof *figures);
-    figures->timeout_ms = timeout_ms;
-    return figures;
-}
-
 static void
-drop_figures(struct sampler *sampler)
+take_count(void *arg, const struct reader_node *node, const struct message *message,
+           uint32_t mark)
 {
-    for (unsigned i = 0; i < SHARD_COUNT; i++)
-        figure_list_fini(&sampler->shards[i]);
-    sampler->greeted = sampler->whole = false;
-    sampler->state = NODE_WARMING;
-}
-
-static void
-remove_sampler(struct live_figures *figures, size_t index)
-{
-    struct sampler *sampler = figures->samplers[index];
-    if (figures->followed == sampler)
-        figures->followed = NULL;
-    drop_figures(sampler);
-    free(sampler);
-    figures->samplers[index] = figures->samplers[--figures->sampler_count];
-}
-
-void
-live_figures_destroy(struct live_figures **figures)
-{
-    if (!*figures)
-        return;
-    while ((*figures)->sampler_count)
-        remove_sampler(*figures, 0);
-    free(*figures);
-    *figures = NULL;
-}
-
-static struct sampler *
-find_sampler(const struct live_figures *figures, const char *node)
-{
-    for (size_t i = 0; i < figures->sampler_count; i++) {
-        if (!strcmp(figures->samplers[i]->node, node))
-            return figures->samplers[i];
-    }
-    return NULL;
-}
-
-static struct sampler *
-add_sampler(struct live_figures *figures, const char *node)
-{
-    if (figures->sampler_count == LIVE_SAMPLERS_MAX)
-        return NULL;
-    struct sampler *sampler = mem_alloc(sizeof *sampler);
-    strcpy(sampler->node, node); /* valid ids fit */
-    sampler->state = NODE_WARMING;
-    figures->samplers[figures->sampler_count++] = sampler;
-    return sampler;
-}
-
-static void
-set_figure(struct sampler *sampler, const struct message *message, uint32_t mark,
-           int64_t mono_ms)
-{
-    struct figure_list *list = &sampler->shards[message->shard];
+    const struct live_figures *figures = arg;
+    struct node_figures *own = node->figures;
+    struct figure_list *list = &own->shards[message->shard];
     bool known = figure_list_find(list, message->auction);
     struct figure *figure = figure_list_make(list, message->auction);
     figure->mark = mark;
-    figure->named_ms = mono_ms;
+    figure->named_ms = figures->now_ms;
     if (known && message->sequence <= figure->sequence)
         return;
     figure->count = message->count;
@@ -106,163 +45,188 @@ set_figure(struct sampler *sampler, const struct message *message, uint32_t mark
 }
 
 static void
-take_count(struct sampler *sampler, const struct message *message, int64_t mono_ms)
+sweep_shard(void *arg, const struct reader_node *node, unsigned shard, uint32_t mark)
 {
-    uint32_t mark = 0;
-    bool gap = false;
-    switch (stream_take(&sampler->stream, message, &mark, &gap)) {
-    case STREAM_RESTART:
-        drop_figures(sampler);
-        if (*message->auction)
-            set_figure(sampler, message, mark, mono_ms);
-        break;
-    case STREAM_APPLY:
-        if (*message->auction)
-            set_figure(sampler, message, mark, mono_ms);
-        break;
-    case STREAM_SWEEP:
-        figure_list_sweep(&sampler->shards[message->shard], mark);
-        break;
-    case STREAM_IGNORE:
-        break;
+    struct node_figures *own = node->figures;
+    (void)arg;
+    figure_list_sweep(&own->shards[shard], mark);
+}
+
+/* The node's figures go, but for those that are held on to. */
+static void
+drop_figures(void *arg, const struct reader_node *node)
+{
+    struct live_figures *figures = arg;
+    struct node_figures *own = node->figures;
+    if (!figures->closing)
+        live_follow_lose(figures->follow, node, false, figures->now_ms);
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
+        if (!figures->closing && live_follow_node(figures->follow, shard) == node) {
+            figure_list_fini(&figures->held[shard]);
+            figures->held[shard] = own->shards[shard];
+            own->shards[shard] = (struct figure_list){0};
+            live_follow_release(figures->follow, shard);
+        }
+        figure_list_fini(&own->shards[shard]);
     }
-    if (gap)
-        sampler->wanted[message->shard] = true;
 }
 
 static void
-take_heartbeat(struct sampler *sampler, const struct message *message)
+take_news(void *arg, const struct reader_node *node, enum reader_news news)
 {
-    bool behind[SHARD_COUNT] = {0}, restart = false;
-    if (message->epoch_ms < sampler->stream.epoch_ms)
-        return;
-    stream_heartbeat(&sampler->stream, message, behind, &restart);
-    if (restart)
-        drop_figures(sampler);
-    for (unsigned i = 0; i < SHARD_COUNT; i++)
-        sampler->wanted[i] = sampler->wanted[i] || behind[i];
-    sampler->state = message->state;
-    sampler->greeted = true;
+    struct live_figures *figures = arg;
+    if (news == READER_LOST)
+        live_follow_lose(figures->follow, node, true, figures->now_ms);
 }
 
+struct live_figures *
+live_figures_new(int64_t timeout_ms, int64_t mono_ms)
+{
+    struct live_figures *figures = mem_alloc(sizeof *figures);
+    struct reader_options options = {.role = NODE_SAMPLER,
+                                     .node_timeout_ms = timeout_ms,
+                                     .nodes_max = LIVE_SAMPLERS_MAX,
+                                     .figures_bytes = sizeof(struct node_figures),
+                                     .apply = take_count,
+                                     .sweep = sweep_shard,
+                                     .drop = drop_figures,
+                                     .news = take_news,
+                                     .arg = figures};
+    figures->reader = reader_new(&options, mono_ms);
+    figures->follow = live_follow_new(figures->reader, timeout_ms);
+    return figures;
+}
+
+void
+live_figures_destroy(struct live_figures **figures)
+{
+    if (!*figures)
+        return;
+    (*figures)->closing = true;
+    reader_destroy(&(*figures)->reader);
+    live_follow_destroy(&(*figures)->follow);
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
+        figure_list_fini(&(*figures)->held[shard]);
+    free(*figures);
+    *figures = NULL;
+}
+
+static const struct reader_node *
+find_node(const struct live_figures *figures, const char *id)
+{
+    const struct reader_node *node = reader_first(figures->reader);
+    while (node && strcmp(node->id, id))
+        node = reader_next(figures->reader, node);
+    return node;
+}
+
+/* A node becomes fit, or ceases to be, by a heartbeat or by the end of an answer. */
 static bool
-is_fit(const struct sampler *sampler)
+may_change_fitness(const struct message *message)
 {
-    return sampler->state == NODE_READY && sampler->whole;
-}
-
-/* Stays with the followed one while it is fit; else takes the fit one of the least name. */
-static void
-choose_followed(struct live_figures *figures)
-{
-    if (figures->followed && is_fit(figures->followed))
-        return;
-    figures->followed = NULL;
-    for (size_t i = 0; i < figures->sampler_count; i++) {
-        struct sampler *sampler = figures->samplers[i];
-        if (is_fit(sampler) &&
-            (!figures->followed || strcmp(sampler->node, figures->followed->node) < 0))
-            figures->followed = sampler;
-    }
-}
-
-static void
-take_bye(struct live_figures *figures, const struct message *message)
-{
-    for (size_t i = 0; i < figures->sampler_count; i++) {
-        if (strcmp(figures->samplers[i]->node, message->node))
-            continue;
-        if (message->epoch_ms >= figures->samplers[i]->stream.epoch_ms)
-            remove_sampler(figures, i);
-        return;
-    }
+    return message->kind == MESSAGE_HEARTBEAT ||
+           (message->kind == MESSAGE_COUNT && message->change == CHANGE_END);
 }
 
 bool
 live_figures_take(struct live_figures *figures, const struct message *message, int64_t mono_ms)
 {
-    bool count = message->kind == MESSAGE_COUNT;
-    bool heartbeat = message->kind == MESSAGE_HEARTBEAT && message->role == NODE_SAMPLER;
-    if (message->kind == MESSAGE_BYE && message->role == NODE_SAMPLER)
-        take_bye(figures, message);
-    if (count || heartbeat) {
-        struct sampler *sampler = find_sampler(figures, message->node);
-        if (!sampler)
-            sampler = add_sampler(figures, message->node);
-        if (!sampler)
-            return false;
-        sampler->heard_ms = mono_ms;
-        if (count)
-            take_count(sampler, message, mono_ms);
-        else
-            take_heartbeat(sampler, message);
-        if (!sampler->whole)
-            sampler->whole = sampler->greeted && stream_whole(&sampler->stream);
+    figures->now_ms = mono_ms;
+    enum reader_result result = reader_take(figures->reader, message, mono_ms);
+    if (result == READER_TAKEN && may_change_fitness(message))
+        live_follow_judge(figures->follow, find_node(figures, message->node), mono_ms);
+    return result != READER_FULL;
+}
+
+/* Frees what was held on to and is not any more. (Holding ends in a tick only.) */
+static void
+free_held(struct live_figures *figures)
+{
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
+        if (live_follow_node(figures->follow, shard) ||
+            !live_follow_known(figures->follow, shard))
+            figure_list_fini(&figures->held[shard]);
     }
-    choose_followed(figures);
-    return true;
 }
 
 void
 live_figures_tick(struct live_figures *figures, int64_t mono_ms)
 {
     unsigned shard = figures->next_prune++ % SHARD_COUNT;
-    for (size_t i = figures->sampler_count; i-- > 0;) {
-        struct sampler *sampler = figures->samplers[i];
-        if (mono_ms - sampler->heard_ms >= figures->timeout_ms)
-            remove_sampler(figures, i);
-        else
-            figure_list_prune(&sampler->shards[shard], mono_ms - EMPTY_KEPT_MS);
+    figures->now_ms = mono_ms;
+    reader_tick(figures->reader, mono_ms);
+    live_follow_tick(figures->follow, mono_ms);
+    free_held(figures);
+    for (const struct reader_node *node = reader_first(figures->reader); node;
+         node = reader_next(figures->reader, node)) {
+        struct node_figures *own = node->figures;
+        figure_list_prune(&own->shards[shard], mono_ms - EMPTY_KEPT_MS);
     }
-    choose_followed(figures);
-}
-
-unsigned
-live_figures_renewals(struct live_figures *figures, int64_t mono_ms, bool due[SHARD_COUNT])
-{
-    unsigned count = 0;
-    for (unsigned shard = 0; shard < SHARD_COUNT; shard++) {
-        due[shard] = false;
-        for (size_t i = 0; i < figures->sampler_count; i++) {
-            struct sampler *sampler = figures->samplers[i];
-            if (!sampler->wanted[shard] || !stream_renew(&sampler->stream, shard, mono_ms))
-                continue;
-            sampler->wanted[shard] = false;
-            due[shard] = true;
-        }
-        count += due[shard];
-    }
-    return count;
 }
 
 bool
-live_figures_live(const struct live_figures *figures)
+live_figures_renewal(struct live_figures *figures, int64_t mono_ms,
+                     struct reader_renewal *renewal)
 {
-    return figures->followed;
+    return reader_renewal(figures->reader, mono_ms, renewal);
+}
+
+bool
+live_figures_known(const struct live_figures *figures, unsigned shard)
+{
+    return live_follow_known(figures->follow, shard);
+}
+
+unsigned
+live_figures_shards(const struct live_figures *figures)
+{
+    return live_follow_known_count(figures->follow);
+}
+
+const char *
+live_figures_node(const struct live_figures *figures, unsigned shard)
+{
+    const struct reader_node *node = live_follow_node(figures->follow, shard);
+    return node ? node->id : NULL;
+}
+
+uint64_t
+live_figures_changes(const struct live_figures *figures)
+{
+    return live_follow_changes(figures->follow);
 }
 
 size_t
 live_figures_samplers(const struct live_figures *figures)
 {
-    return figures->sampler_count;
+    return reader_nodes(figures->reader);
+}
+
+/* The figures of a shard that are believed. */
+static const struct figure_list *
+find_list(const struct live_figures *figures, unsigned shard)
+{
+    const struct reader_node *node = live_follow_node(figures->follow, shard);
+    if (!node)
+        return &figures->held[shard];
+    const struct node_figures *own = node->figures;
+    return &own->shards[shard];
 }
 
 size_t
 live_figures_auctions(const struct live_figures *figures)
 {
     size_t count = 0;
-    for (unsigned i = 0; figures->followed && i < SHARD_COUNT; i++)
-        count += figures->followed->shards[i].count;
+    for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
+        count += find_list(figures, shard)->count;
     return count;
 }
 
 uint64_t
 live_figures_count(const struct live_figures *figures, const char *auction)
 {
-    if (!figures->followed)
-        return 0;
     const struct figure *figure =
-        figure_list_find(&figures->followed->shards[auction_shard(auction)], auction);
+        figure_list_find(find_list(figures, auction_shard(auction)), auction);
     return figure ? figure->count : 0;
 }
 
@@ -285,18 +249,18 @@ live_figures_list(const struct live_figures *figures, const char *after,
 {
     size_t places[SHARD_COUNT] = {0}, count = 0;
     const struct figure *heads[SHARD_COUNT];
-    if (!figures->followed)
-        return 0;
-    const struct figure_list *shards = figures->followed->shards;
-    for (unsigned i = 0; i < SHARD_COUNT; i++)
-        heads[i] = figure_list_next(&shards[i], &places[i], after);
+    const struct figure_list *lists[SHARD_COUNT];
+    for (unsigned i = 0; i < SHARD_COUNT; i++) {
+        lists[i] = find_list(figures, i);
+        heads[i] = figure_list_next(lists[i], &places[i], after);
+    }
     for (; count < most; count++) {
         unsigned least = find_least(heads);
         if (least == SHARD_COUNT)
             break;
         strcpy(rows[count].auction, heads[least]->auction);
         rows[count].count = heads[least]->count;
-        heads[least] = figure_list_next(&shards[least], &places[least], after);
+        heads[least] = figure_list_next(lists[least], &places[least], after);
     }
     return count;
 }

@@ -1,7 +1,7 @@
-/* The live counts of all auctions as the samplers tell them: a reader of whole shards by the
- * rules of proto/README.md, "What a reader must do". It keeps every sampler's figures and
- * answers from one of them, the one it follows: a ready one, until that is silent, says bye or
- * is not ready any more. Pure: messages and times in, figures and shards to renew out. */
+/* The live counts of all auctions as the samplers tell them, by the rules of proto/README.md,
+ * "What a reader must do". Who comes, goes and was missed is proto/reader's to judge, whom to
+ * believe of each shard live_follow's; here are the figures, each sampler's and those held on
+ * to when it went. Pure: messages and times in, figures and renewals out. One thread. */
 #ifndef LIVE_FIGURES_H
 #define LIVE_FIGURES_H
 
@@ -10,13 +10,16 @@
 #include <stdint.h>
 
 #include "message.h"
+#include "reader.h"
 
-#define LIVE_SAMPLERS_MAX 16 /* messages of any more are refused */
+/* Messages of any more are refused. A row of 256, and each of them once more: one that was
+ * killed and came back under another name is known by both for a while. */
+#define LIVE_SAMPLERS_MAX 512
 
 struct live_figures;
 
-/* A sampler not heard for timeout_ms is gone. */
-struct live_figures *live_figures_new(int64_t timeout_ms);
+/* A sampler not heard for timeout_ms is gone; figures are held on to for as long. */
+struct live_figures *live_figures_new(int64_t timeout_ms, int64_t mono_ms);
 void live_figures_destroy(struct live_figures **figures);
 
 /* Takes a count, or a sampler's heartbeat or bye; anything else is ignored. mono_ms never goes
@@ -24,19 +27,27 @@ void live_figures_destroy(struct live_figures **figures);
 bool live_figures_take(struct live_figures *figures, const struct message *message,
                        int64_t mono_ms);
 
-/* Time passes: forgets silent samplers and, bit by bit, auctions that have long been empty. */
+/* Time passes: forgets silent samplers and, bit by bit, auctions that have long been empty; as
+ * reader_tick(). */
 void live_figures_tick(struct live_figures *figures, int64_t mono_ms);
 
-/* Sets due[shard] for each shard to be renewed now and returns how many; notes them as renewed.
- */
-unsigned live_figures_renewals(struct live_figures *figures, int64_t mono_ms,
-                               bool due[SHARD_COUNT]);
+/* The next renewal to ask for; as reader_renewal(). */
+bool live_figures_renewal(struct live_figures *figures, int64_t mono_ms,
+                          struct reader_renewal *renewal);
 
-/* Whether a sampler is followed. When not, the counts below are not known (and say 0). */
-bool live_figures_live(const struct live_figures *figures);
-size_t live_figures_samplers(const struct live_figures *figures);
-size_t live_figures_auctions(const struct live_figures *figures); /* of the followed one */
+/* Whether the counts of a shard are known; in how many they are. */
+bool live_figures_known(const struct live_figures *figures, unsigned shard);
+unsigned live_figures_shards(const struct live_figures *figures);
 
+/* The sampler that they come from; NULL: there is none any more, or they are unknown. */
+const char *live_figures_node(const struct live_figures *figures, unsigned shard);
+
+uint64_t
+live_figures_changes(const struct live_figures *figures);         /* as live_follow_changes() */
+size_t live_figures_samplers(const struct live_figures *figures); /* heard */
+size_t live_figures_auctions(const struct live_figures *figures); /* in known shards */
+
+/* The viewers of an auction; 0 when its shard is unknown. */
 uint64_t live_figures_count(const struct live_figures *figures, const char *auction);
 
 struct live_auction {
@@ -44,7 +55,8 @@ struct live_auction {
     uint64_t count;
 };
 
-/* Up to most auctions that have viewers and sort (bytewise) after `after`; returns how many. */
+/* Up to most auctions of known shards that have viewers and sort (bytewise) after `after`;
+ * returns how many. */
 size_t live_figures_list(const struct live_figures *figures, const char *after,
                          struct live_auction *rows, size_t most);
 

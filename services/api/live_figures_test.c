@@ -22,7 +22,7 @@ static int
 set_up(void **state)
 {
     static struct world world;
-    world = (struct world){live_figures_new(TIMEOUT_MS), 5000};
+    world = (struct world){live_figures_new(TIMEOUT_MS, 5000), 5000};
     *state = &world;
     return 0;
 }
@@ -85,9 +85,31 @@ introduce(struct world *world, const char *node, int64_t epoch_ms, const char *a
 static void
 expect(struct world *world, const char *auction, int64_t count)
 {
-    assert_int_equal(live_figures_live(world->figures), count >= 0);
+    bool known = live_figures_known(world->figures, auction_shard(auction));
+    assert_int_equal(known, count >= 0);
     if (count >= 0)
         assert_int_equal(live_figures_count(world->figures, auction), count);
+}
+
+/* The shard that is to be renewed now, and whose; -1: none. */
+static int
+next_renewal(struct world *world)
+{
+    struct reader_renewal renewal;
+    if (!live_figures_renewal(world->figures, world->now_ms, &renewal))
+        return -1;
+    assert_string_equal(renewal.node, "s1");
+    return (int)renewal.shard;
+}
+
+/* Time passes with a tick every while, as it does in the loop. */
+static void
+pass(struct world *world, int64_t duration_ms)
+{
+    for (; duration_ms > 0; duration_ms -= 250) {
+        world->now_ms += duration_ms < 250 ? duration_ms : 250;
+        live_figures_tick(world->figures, world->now_ms);
+    }
 }
 
 static void
@@ -120,13 +142,16 @@ static void
 figures_are_not_told_before_they_are_whole(void **state)
 {
     struct world *world = *state;
-    bool due[SHARD_COUNT];
     beat(world, "s1", 100, NODE_READY, "lot-1", 7);
     expect(world, "lot-1", -1);
-    assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 1);
-    assert_true(due[auction_shard("lot-1")]);
-    assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 0);
-    introduce(world, "s1", 100, "lot-1", 5);
+    assert_int_equal(next_renewal(world), -1); /* it answers the subscription by itself */
+    world->now_ms += 500;
+    assert_int_equal(next_renewal(world), auction_shard("lot-1"));
+    assert_int_equal(next_renewal(world), -1);
+    say(world, "s1", 100, CHANGE_BEGIN, "lot-1", 7, 0);
+    say(world, "s1", 100, CHANGE_STATE, "lot-1", 7, 5);
+    expect(world, "lot-1", -1);
+    say(world, "s1", 100, CHANGE_END, "lot-1", 7, 1);
     expect(world, "lot-1", 5);
 }
 
@@ -134,18 +159,18 @@ static void
 a_gap_is_applied_and_renewed(void **state)
 {
     struct world *world = *state;
-    bool due[SHARD_COUNT];
     introduce(world, "s1", 100, "lot-1", 5);
-    assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 0);
+    world->now_ms += 500;
+    assert_int_equal(next_renewal(world), -1);
     say(world, "s1", 100, CHANGE_JOIN, "lot-1", 9, 8);
     expect(world, "lot-1", 8);
     say(world, "s1", 100, CHANGE_JOIN, "lot-1", 8, 3); /* late, in a shard with a gap */
     expect(world, "lot-1", 8);
-    assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 1);
+    assert_int_equal(next_renewal(world), auction_shard("lot-1"));
     beat(world, "s1", 100, NODE_READY, "lot-1", 9); /* the answer was lost as well */
-    assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 0);
+    assert_int_equal(next_renewal(world), -1);
     world->now_ms += 1000;
-    assert_int_equal(live_figures_renewals(world->figures, world->now_ms, due), 1);
+    assert_int_equal(next_renewal(world), auction_shard("lot-1"));
 }
 
 static void
@@ -160,15 +185,26 @@ a_sweep_removes_what_was_not_named(void **state)
 }
 
 static void
-a_restart_drops_all(void **state)
+a_restart_shows_only_when_it_takes_long(void **state)
 {
     struct world *world = *state;
     introduce(world, "s1", 100, "lot-1", 5);
     say(world, "s1", 99, CHANGE_JOIN, "lot-1", 50, 50); /* from before */
     expect(world, "lot-1", 5);
     beat(world, "s1", 200, NODE_WARMING, NULL, 0);
+    expect(world, "lot-1", 5); /* held on to */
+    say(world, "s1", 200, CHANGE_JOIN, "lot-1", 1, 2);
+    expect(world, "lot-1", 5);
+    beat(world, "s1", 200, NODE_READY, "lot-1", 1);
+    expect(world, "lot-1", 2);
+    beat(world, "s1", 300, NODE_WARMING, NULL, 0);
+    pass(world, TIMEOUT_MS - 1);
+    beat(world, "s1", 300, NODE_WARMING, NULL, 0);
+    expect(world, "lot-1", 2);
+    pass(world, 1);
     expect(world, "lot-1", -1);
-    beat(world, "s1", 200, NODE_READY, NULL, 0);
+    assert_int_equal(live_figures_auctions(world->figures), 0);
+    beat(world, "s1", 300, NODE_READY, NULL, 0);
     expect(world, "lot-1", 0);
 }
 
@@ -179,33 +215,60 @@ follows_one_until_it_is_gone(void **state)
     introduce(world, "s2", 100, "lot-1", 2);
     introduce(world, "s1", 100, "lot-1", 1);
     expect(world, "lot-1", 2); /* the first one heard */
-    world->now_ms += TIMEOUT_MS - 1;
+    assert_string_equal(live_figures_node(world->figures, 0), "s2");
+    pass(world, TIMEOUT_MS);
     beat(world, "s1", 100, NODE_READY, "lot-1", 7);
-    live_figures_tick(world->figures, world->now_ms);
     expect(world, "lot-1", 2);
-    live_figures_tick(world->figures, ++world->now_ms);
+    pass(world, 1);
     expect(world, "lot-1", 1);
     introduce(world, "s2", 100, "lot-1", 3);
     expect(world, "lot-1", 1);
     beat(world, "s1", 100, NODE_LEAVING, "lot-1", 7);
     expect(world, "lot-1", 3);
-    world->now_ms += TIMEOUT_MS;
-    live_figures_tick(world->figures, world->now_ms);
-    expect(world, "lot-1", -1);
+    assert_string_equal(live_figures_node(world->figures, 0), "s2");
+    pass(world, TIMEOUT_MS + 1);
+    expect(world, "lot-1", -1); /* silent for long enough: not held on to */
+    assert_null(live_figures_node(world->figures, 0));
     assert_int_equal(live_figures_samplers(world->figures), 0);
 }
 
 static void
-a_bye_counts_at_once(void **state)
+a_bye_hands_over_at_once_or_holds_on(void **state)
 {
     struct world *world = *state;
     introduce(world, "s1", 100, "lot-1", 1);
+    introduce(world, "s2", 100, "lot-1", 2);
     struct message bye = make(MESSAGE_BYE, "s1", 99);
     live_figures_take(world->figures, &bye, world->now_ms);
     expect(world, "lot-1", 1); /* an older run's */
     bye.epoch_ms = 100;
     live_figures_take(world->figures, &bye, world->now_ms);
+    expect(world, "lot-1", 2);
+    beat(world, "s2", 100, NODE_LEAVING, "lot-1", 7);
+    pass(world, 1000);
+    strcpy(bye.node, "s2");
+    live_figures_take(world->figures, &bye, world->now_ms);
+    assert_int_equal(live_figures_samplers(world->figures), 0);
+    expect(world, "lot-1", 2);
+    pass(world, TIMEOUT_MS - 1001);
+    expect(world, "lot-1", 2); /* counted from when it was lost, not from its bye */
+    pass(world, 1);
     expect(world, "lot-1", -1);
+}
+
+static void
+who_is_ready_again_is_followed_again(void **state)
+{
+    struct world *world = *state;
+    introduce(world, "s1", 100, "lot-1", 4);
+    beat(world, "s1", 100, NODE_WARMING, "lot-1", 7);
+    say(world, "s1", 100, CHANGE_JOIN, "lot-1", 8, 5);
+    expect(world, "lot-1", 5);
+    beat(world, "s1", 100, NODE_READY, "lot-1", 8);
+    pass(world, TIMEOUT_MS - 1);
+    beat(world, "s1", 100, NODE_READY, "lot-1", 8);
+    pass(world, TIMEOUT_MS - 1);
+    expect(world, "lot-1", 5);
 }
 
 static void
@@ -292,9 +355,10 @@ main(void)
         WORLD(figures_are_not_told_before_they_are_whole),
         WORLD(a_gap_is_applied_and_renewed),
         WORLD(a_sweep_removes_what_was_not_named),
-        WORLD(a_restart_drops_all),
+        WORLD(a_restart_shows_only_when_it_takes_long),
         WORLD(follows_one_until_it_is_gone),
-        WORLD(a_bye_counts_at_once),
+        WORLD(a_bye_hands_over_at_once_or_holds_on),
+        WORLD(who_is_ready_again_is_followed_again),
         WORLD(gateways_are_none_of_ours),
         WORLD(lists_in_order_by_pages),
         WORLD(forgets_auctions_long_empty),

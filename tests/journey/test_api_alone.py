@@ -4,11 +4,13 @@ that loses messages and dies, stores that are silent, wrong or late."""
 import http.client
 import json
 import socket
+import threading
 import time
 
 import pytest
 
 import harness
+import headcount_wire as wire
 from bus_peers import Sampler, Store
 
 SNAPSHOT = {
@@ -295,7 +297,9 @@ def test_a_lost_count_is_asked_for_again(alone):
         wait_viewers(alone, 3)
         sampler.set("lot-1", 8, lost=True)  # shown by the next heartbeat's sequence only
         wait_viewers(alone, 8)
-        assert any(len(prefix) == len(b"count/3f/") for prefix in sampler.subscriptions)
+        renewal = wire.topic_renewal("sampler", sampler.node, wire.shard("lot-1"))
+        assert sampler.subscriptions.count(renewal) == 1
+        assert sampler.subscriptions.count(b"count/") == 1, "nobody else was asked"
 
 
 def test_the_second_sampler_takes_over(alone):
@@ -309,6 +313,114 @@ def test_the_second_sampler_takes_over(alone):
         gone, left = (first, 6) if followed == 5 else (other, 5)
         gone.bye()
         wait_viewers(alone, left)
+
+
+def split(*names):
+    """The shards that these auctions are in, and all others."""
+    inside = sorted({wire.shard(name) for name in names})
+    return inside, [number for number in range(wire.SHARDS) if number not in inside]
+
+
+def test_samplers_of_some_shards_each(make_system):
+    """A shard without a sampler is unknown, and no other."""
+    system = make_system(gateways=0, samplers=0, start=False)
+    first, second = system.endpoint("sampler"), system.endpoint("sampler", 1)
+    system.api.settings["SAMPLER_ENDPOINTS"] = f"{first},{second}"
+    system.start()
+    system.set_tracking("lot-1")
+    inside, outside = split("lot-1", "lot-3")
+
+    def listed():
+        data = system.http("GET", "/api/v1/auctions").data()
+        return {row["id"]: row["viewers"] for row in data["auctions"]}, data["live"]
+
+    part = Sampler(first, "part", shards=inside)
+    rest = Sampler(second, "rest", shards=outside)
+    with part, rest:
+        for sampler, counts in ((part, (5, 99, 7)), (rest, (99, 6, 99))):
+            for auction, count in zip(("lot-1", "lot-2", "lot-3"), counts, strict=True):
+                sampler.set(auction, count)  # also what is not its to tell
+        wait_viewers(system, 5, "lot-1")
+        wait_viewers(system, 6, "lot-2")
+        harness.wait_until(lambda: system.api.metric("headcount_api_live") == 1)
+        assert listed() == ({"lot-1": 5, "lot-2": 6, "lot-3": 7}, True)
+        part.bye()
+        assert viewers(system, "lot-1") == 5, "held on to for a while"
+        wait_viewers(system, None, "lot-1")
+        assert viewers(system, "lot-2") == 6
+        assert listed() == ({"lot-1": None, "lot-2": 6}, False), "lot-3 is nowhere else"
+        known = wire.SHARDS - len(inside)
+        harness.wait_until(lambda: system.api.metric("headcount_api_live_shards") == known)
+        assert system.api.metric("headcount_api_live") == 0
+        assert system.api.log_lines("live.part", "warn")
+
+
+class Poller:
+    """Asks for an auction's viewers again and again, and keeps what it was told."""
+
+    def __init__(self, system, auction):
+        self.seen = []
+        self.running = True
+        self.thread = threading.Thread(target=self._run, args=(system, auction))
+
+    def _run(self, system, auction):
+        while self.running:
+            self.seen.append(viewers(system, auction))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.running = False
+        self.thread.join()
+
+
+@pytest.mark.parametrize("way", ["bye", "silence", "restart"])
+def test_a_replica_takes_over_without_a_jump(alone, way):
+    """Two samplers tell the same; the followed one goes, and a poller sees the right number."""
+    second = alone.endpoint("sampler", 1)
+    alone.api.settings["SAMPLER_ENDPOINTS"] += "," + second
+    alone.begin()
+    with Sampler(alone.endpoint("sampler"), "a") as first, Sampler(second, "b") as other:
+        for sampler in (first, other):
+            sampler.set("lot-1", 5)
+        wait_viewers(alone, 5)
+        harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 2)
+        with Poller(alone, "lot-1") as poller:
+            if way == "bye":
+                first.bye()
+            elif way == "silence":
+                first.silent = True
+                harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 1)
+            else:
+                with first.lock:
+                    first.epoch += 1000
+                    first.state = "warming"
+                    first.sequences.clear()
+                    first.set("lot-1", 1)  # counts again, and is not whole yet
+            harness.wait_until(lambda: len(poller.seen) > 200)
+            other.set("lot-1", 6)
+            wait_viewers(alone, 6)
+        assert set(poller.seen) == {5, 6} and poller.seen == sorted(poller.seen)
+
+
+def test_a_quick_restart_does_not_show(alone):
+    alone.begin()
+    with Sampler(alone.endpoint("sampler")) as sampler:
+        sampler.set("lot-1", 5)
+        wait_viewers(alone, 5)
+        with Poller(alone, "lot-1") as poller:
+            with sampler.lock:
+                sampler.epoch += 1000
+                sampler.state = "warming"
+                sampler.sequences.clear()
+                sampler.set("lot-1", 1)
+            harness.wait_until(lambda: len(poller.seen) > 100)
+            sampler.set("lot-1", 7)
+            sampler.state = "ready"
+            wait_viewers(alone, 7)
+        assert set(poller.seen) == {5, 7} and poller.seen == sorted(poller.seen)
 
 
 def test_hostile_bus_messages_are_dropped_and_counted(alone):
