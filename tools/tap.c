@@ -6,7 +6,7 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {{"record", tap_record}, {"replay", tap_replay}};
+} commands[] = {{"record", tap_record}, {"replay", tap_replay}, {"top", tap_top}};
 
 int
 main(int argc, char **argv)

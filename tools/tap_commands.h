@@ -6,5 +6,6 @@
 int tap_live(int argc, char **argv);
 int tap_record(int argc, char **argv);
 int tap_replay(int argc, char **argv);
+int tap_top(int argc, char **argv);
 
 #endif

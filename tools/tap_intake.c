@@ -171,6 +171,19 @@ tap_intake_resume(struct tap_intake *intake)
             bus_watch_new(intake->loop, intake->socket, READ_BUDGET, read_message, intake);
 }
 
+void
+tap_intake_renew(struct tap_intake *intake, enum node_role role,
+                 const struct reader_renewal *renewal)
+{
+    char topic[TOPIC_BYTES];
+    topic_renewal(role, renewal->node, renewal->shard, topic);
+    bus_renew(intake->socket, topic);
+    if (renewal->attempt < READER_RESUBSCRIBE)
+        return;
+    topic_kind(role == NODE_GATEWAY ? MESSAGE_EVENT : MESSAGE_COUNT, topic);
+    bus_renew(intake->socket, topic);
+}
+
 uint64_t
 tap_intake_undecodable(const struct tap_intake *intake)
 {

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "message.h"
+#include "reader.h"
 
 #include "tap_settings.h"
 
@@ -37,6 +38,11 @@ void tap_intake_destroy(struct tap_intake **intake);
 /* Both may be repeated, and called within take. */
 void tap_intake_pause(struct tap_intake *intake);
 void tap_intake_resume(struct tap_intake *intake);
+
+/* Asks one node for the state of a shard's auctions; when that was not enough, subscribes
+ * again, which asks all. */
+void tap_intake_renew(struct tap_intake *intake, enum node_role role,
+                      const struct reader_renewal *renewal);
 
 /* Messages that did not decode so far; they are logged, at a bounded rate. */
 uint64_t tap_intake_undecodable(const struct tap_intake *intake);

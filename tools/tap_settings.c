@@ -9,6 +9,7 @@
 #include "bus.h"
 #include "discovery.h"
 
+#include "tap_frame.h"
 #include "tap_settings.h"
 
 #define SPEED_MAX 1000
@@ -57,6 +58,15 @@ tap_shows_message(const struct tap_settings *settings, const struct message *mes
         if (length == strlen(message->auction) && !memcmp(name, message->auction, length))
             return true;
     return false;
+}
+
+enum tap_sort
+tap_sort(const struct tap_settings *settings)
+{
+    enum tap_sort sort = TAP_SORT_VIEWERS;
+    while (strcmp(settings->sort, tap_sort_text(sort)))
+        sort++;
+    return sort;
 }
 
 double
@@ -192,7 +202,7 @@ const struct settings_program tap_live_program = {
     .name = "headcount-tap",
     .purpose =
         "Shows what passes on the bus, current state first. Before all flags may stand a "
-        "subcommand: record, replay; see --help of each.",
+        "subcommand: record, replay, top; see --help of each.",
     .operands = "ENDPOINT…",
     .table = live_table,
     .count = SIZE(live_table),
@@ -246,4 +256,31 @@ const struct settings_program tap_replay_program = {
     .table = replay_table,
     .count = SIZE(replay_table),
     .check = check_replay,
+};
+
+static const struct setting top_table[] = {
+    {"SORT", SETTING_CHOICE, AT(sort), "viewers", 0, 0, "", "viewers|joins|name",
+     "Which auctions stand first."},
+    {"INTERVAL_MS", SETTING_NUMBER, AT(interval_ms), "1000", 100, 3600000, "ms", NULL,
+     "Time between two frames, which rates are of."},
+    {"COUNT", SETTING_NUMBER, AT(count), "0", 0, 1000000000, "frames", NULL,
+     "End after so many; 0: do not."},
+    {"PLAIN", SETTING_SWITCH, AT(plain), "false", 0, 0, "", NULL,
+     "Print frames one after the other, as when stdout is no terminal."},
+    {"ROWS", SETTING_NUMBER, AT(rows), "20", 0, TAP_TOP_ROWS_MAX, "auctions", NULL,
+     "How many auctions a printed frame shows at most."},
+    BUS_HWM_ROW,
+    NODE_TIMEOUT_ROW,
+    SETTINGS_DISCOVERY(struct tap_settings, discovery_interval_ms),
+    LAST_ROWS,
+};
+
+const struct settings_program tap_top_program = {
+    .name = "headcount-tap top",
+    .purpose =
+        "Shows the busiest auctions, the gateways and samplers alive and what was missed, "
+        "live. Keys: q quit, s sort, p pause.",
+    .operands = "ENDPOINT…",
+    .table = top_table,
+    .count = SIZE(top_table),
 };

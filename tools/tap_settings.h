@@ -8,6 +8,8 @@
 #include "message.h"
 #include "settings.h"
 
+#include "tap_top.h"
+
 struct tap_settings {
     struct common_settings common;
     char *auction; /* ids, comma-separated; NULL: all */
@@ -25,9 +27,16 @@ struct tap_settings {
     char *bind;  /* endpoints; NULL: print */
     char *speed; /* as text; see tap_speed() */
     int64_t wait;
+    /* Top. */
+    int64_t interval_ms;
+    int64_t count; /* frames; 0: no end */
+    int64_t rows;  /* auctions of a plain frame */
+    bool plain;
+    char *sort;
 };
 
-extern const struct settings_program tap_live_program, tap_record_program, tap_replay_program;
+extern const struct settings_program tap_live_program, tap_record_program, tap_replay_program,
+    tap_top_program;
 
 /* Whether messages of the kind are to be shown. */
 bool tap_shows(const struct tap_settings *settings, enum message_kind kind);
@@ -38,6 +47,9 @@ bool tap_shows_message(const struct tap_settings *settings, const struct message
 /* Takes the next name of a comma-separated list, moving past it: its length, or 0 at the end.
  */
 size_t tap_next_name(const char **list, const char **name);
+
+/* Whom to show first. */
+enum tap_sort tap_sort(const struct tap_settings *settings);
 
 /* How many times as fast as recorded; 0: as fast as possible. */
 double tap_speed(const struct tap_settings *settings);

@@ -178,7 +178,8 @@ def test_what_nobody_takes_is_counted(publisher, directory):
         sent += 500
         time.sleep(0.002)
     wait_until(lambda: b"tap.behind" in os.read(recorder.process.stderr.fileno(), 65536), what="it")
-    assert recorder.resident_kb() < RECORDER_MAX_KB
+    if b"__asan_init" not in program("tap").read_bytes():  # which keeps what was freed
+        assert recorder.resident_kb() < RECORDER_MAX_KB
     began = time.monotonic()
     status, summary = recorder.finish()
     assert time.monotonic() - began < 6

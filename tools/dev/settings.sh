@@ -14,6 +14,6 @@ for program in services/gateway/headcount-gateway services/sampler/headcount-sam
     services/store/headcount-store services/api/headcount-api tools/headcount-tap; do
     "$1/$program" --help-markdown
 done
-for subcommand in record replay; do
+for subcommand in record replay top; do
     "$1/tools/headcount-tap" "$subcommand" --help-markdown
 done
