@@ -9,6 +9,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 . tools/dev/common.sh
 
 reports=$PWD/build/reports
+at_once=3 # journeys
 failed=0
 started=$SECONDS
 
@@ -64,12 +65,13 @@ stop_mongo() {
 }
 
 unit() { # folder args…
-    local folder=$1
+    local folder=$1 status=0
     shift
     env MONGODB_URI="${unit_uri:-${MONGODB_URI:-}}" \
         ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        meson test -C "build/$folder" --no-rebuild --print-errorlogs "$@" || return 1
-    cp "build/$folder/meson-logs/testlog.junit.xml" "$reports/unit-$folder.xml"
+        meson test -C "build/$folder" --no-rebuild --print-errorlogs "$@" || status=1
+    cp "build/$folder/meson-logs/testlog.junit.xml" "$reports/unit-$folder.xml" || status=1
+    return $status
 }
 
 run_pytest() { # folder report paths and args…
@@ -88,11 +90,12 @@ units() {
     [ $# -gt 0 ] || suite 'protocol vectors, second implementation' run_pytest plain vectors -q tests/unit
 }
 
+# Journeys wait more than they work: several at a time, each in folders and on ports of its own.
 journeys() {
-    suite 'journeys' run_pytest plain journey tests/journey "$@"
+    suite 'journeys' run_pytest plain journey -n "$at_once" tests/journey "$@"
     # The true tempo, two minutes of waiting, is for once.
-    suite "journeys, sanitized" run_pytest sanitized journey-sanitized tests/journey \
-        --ignore tests/journey/test_true_tempo.py "$@"
+    suite "journeys, sanitized" run_pytest sanitized journey-sanitized -n "$at_once" \
+        tests/journey --ignore tests/journey/test_true_tempo.py "$@"
 }
 
 browsers() {
