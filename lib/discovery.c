@@ -115,9 +115,21 @@ note_left_out(struct discovery *discovery, size_t left_out)
                  LOG_INT("allowed", DISCOVERY_ADDRESSES_MAX));
 }
 
+/* A peer of a network with both has an address of each: it must be connected once, or all it
+ * says comes twice. */
+static int
+choose_family(const struct addrinfo *list)
+{
+    for (; list; list = list->ai_next)
+        if (list->ai_family == AF_INET)
+            return AF_INET;
+    return AF_INET6;
+}
+
 static void
 take_answer(struct lookup *lookup, const struct addrinfo *list)
 {
+    int family = choose_family(list);
     struct discovery *discovery = lookup->discovery;
     size_t room = 0, count = 0;
     for (const struct addrinfo *each = list; each; each = each->ai_next)
@@ -125,7 +137,7 @@ take_answer(struct lookup *lookup, const struct addrinfo *list)
     char(*texts)[ENDPOINT_BYTES] = mem_alloc(room * sizeof *texts);
     const char **endpoints = mem_alloc(room * sizeof *endpoints);
     for (const struct addrinfo *each = list; each; each = each->ai_next)
-        if (endpoint_of_address(each->ai_addr, texts[count])) {
+        if (each->ai_family == family && endpoint_of_address(each->ai_addr, texts[count])) {
             endpoints[count] = texts[count];
             count++;
         }
