@@ -38,6 +38,9 @@ network_make(struct world *world)
     for (unsigned s = 0; s < SAMPLERS; s++)
         for (unsigned t = 0; t < STORES; t++)
             add_link(world, GATEWAYS + s, GATEWAYS + SAMPLERS + t);
+    for (unsigned s = 0; s < SAMPLERS; s++)
+        for (unsigned a = 0; a < APIS; a++)
+            add_link(world, FIRST_API + a, GATEWAYS + s);
     for (unsigned i = 0; i < world->link_count; i++) {
         init_lane(&world->links[i].forth);
         init_lane(&world->links[i].back);
@@ -122,7 +125,8 @@ is_subscribed(const struct link *link, const struct message *message)
     if (message->kind == MESSAGE_HEARTBEAT || message->kind == MESSAGE_BYE)
         return true;
     if (message->kind == MESSAGE_COUNT)
-        return *message->auction && link->auctions[auction_of(message->auction)];
+        return link->shards[message->shard] ||
+               (*message->auction && link->auctions[auction_of(message->auction)]);
     return message->kind == MESSAGE_EVENT && link->shards[message->shard];
 }
 
@@ -229,6 +233,8 @@ deliver_back(struct world *world, struct link *link, const struct parcel *parcel
     memcpy(&message, parcel->bytes, parcel->byte_count);
     if (is_gateway(from))
         gateway_take(world, from, &message);
+    else if (from >= FIRST_API)
+        api_take(world, from - FIRST_API, &message);
     else
         sampler_take(world, from - GATEWAYS, &message);
 }
@@ -338,6 +344,8 @@ connect_link(struct world *world, struct link *link)
     link->up = true;
     if (is_gateway(link->from))
         gateway_connected(world, link->from, link);
+    else if (link->from >= FIRST_API)
+        api_connected(world, link->from - FIRST_API, link);
     else if (is_gateway(link->to))
         sampler_connected(world, link->from - GATEWAYS, link);
 }

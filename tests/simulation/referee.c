@@ -265,9 +265,28 @@ check_gateway(struct world *world, unsigned gateway)
     }
 }
 
+static void
+check_api(struct world *world, unsigned api)
+{
+    const struct live_figures *figures = world->apis[api].figures;
+    for (unsigned a = 0; a < AUCTIONS; a++) {
+        if (!is_served(world, a))
+            continue;
+        if (!live_figures_known(figures, shard_of(a)))
+            fail(world, "the api does not know how many watch %s", auction_name(a));
+        else if (live_figures_count(figures, auction_name(a)) != truth(world, a))
+            fail(world, "the api says %lld viewers in %s, where %lld are",
+                 (long long)live_figures_count(figures, auction_name(a)), auction_name(a),
+                 (long long)truth(world, a));
+    }
+}
+
 void
 referee_quiet(struct world *world)
 {
+    for (unsigned a = 0; a < APIS; a++)
+        if (runs(world, FIRST_API + a))
+            check_api(world, a);
     for (unsigned s = 0; s < SAMPLERS; s++)
         if (runs(world, GATEWAYS + s))
             check_sampler(world, s);

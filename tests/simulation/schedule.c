@@ -92,14 +92,17 @@ is_gateway(unsigned process)
 static bool
 is_store(unsigned process)
 {
-    return process >= GATEWAYS + SAMPLERS;
+    return process >= GATEWAYS + SAMPLERS && process < FIRST_API;
 }
 
 static void
 name_process(struct world *world, unsigned process)
 {
     struct process *p = &world->processes[process];
-    const char *kind = is_gateway(process) ? "gw" : "sampler";
+    const char *kind = is_gateway(process)    ? "gw"
+                       : is_store(process)    ? "store"
+                       : process >= FIRST_API ? "api"
+                                              : "sampler";
     if (world->sticky_nodes)
         snprintf(p->node, sizeof p->node, "%s-%u", kind, process);
     else
@@ -119,6 +122,8 @@ start_process(struct world *world, unsigned process)
     trace(world, "%s starts, epoch %lld", p->node, (long long)p->epoch_ms);
     if (is_gateway(process))
         gateway_start(world, process);
+    else if (process >= FIRST_API)
+        api_start(world, process - FIRST_API);
     else if (!is_store(process))
         sampler_start(world, process - GATEWAYS);
 }
@@ -146,6 +151,8 @@ stop_process(struct world *world, unsigned process, bool bye)
         network_drop(world, process, false);
     if (is_gateway(process))
         gateway_stop(world, process, bye);
+    else if (process >= FIRST_API)
+        api_stop(world, process - FIRST_API);
     else if (!is_store(process))
         sampler_stop(world, process - GATEWAYS, bye);
     if (bye)
@@ -326,6 +333,9 @@ step_processes(struct world *world)
         else
             sampler_step(world, process - GATEWAYS);
     }
+    for (unsigned a = 0; a < APIS; a++)
+        if (runs(world, FIRST_API + a))
+            api_step(world, a);
 }
 
 /* Everybody leaves the auction. */
@@ -373,7 +383,7 @@ make_world(struct world *world, uint64_t seed)
     for (unsigned i = 0; i < PROCESSES; i++) {
         struct process *p = &world->processes[i];
         p->here = i < gateways || (i >= GATEWAYS && i < GATEWAYS + world->sampler_count) ||
-                  (is_store(i) && i < GATEWAYS + SAMPLERS + stores);
+                  (is_store(i) && i < GATEWAYS + SAMPLERS + stores) || i >= FIRST_API;
         p->skew_ms = (int64_t)draw(world, 2 * SKEW_MS + 1) - SKEW_MS;
         p->due_ms = world->now_ms + draw(world, 500);
     }
@@ -382,11 +392,13 @@ make_world(struct world *world, uint64_t seed)
 static void
 end_world(struct world *world)
 {
-    for (unsigned i = 0; i < GATEWAYS + SAMPLERS; i++) {
-        if (!world->processes[i].alive)
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        if (!world->processes[i].alive || is_store(i))
             continue;
         if (is_gateway(i))
             gateway_stop(world, i, false);
+        else if (i >= FIRST_API)
+            api_stop(world, i - FIRST_API);
         else
             sampler_stop(world, i - GATEWAYS, false);
     }

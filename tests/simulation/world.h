@@ -18,6 +18,8 @@
 #include "event_source.h"
 #include "follow.h"
 
+#include "live_figures.h"
+
 #include "census.h"
 #include "count_source.h"
 #include "outbox.h"
@@ -25,7 +27,9 @@
 #define GATEWAYS 3
 #define SAMPLERS 3
 #define STORES 2
-#define PROCESSES (GATEWAYS + SAMPLERS + STORES)
+#define APIS 1
+#define FIRST_API (GATEWAYS + SAMPLERS + STORES)
+#define PROCESSES (FIRST_API + APIS)
 #define AUCTIONS 6
 #define VIEWERS 24   /* at most, at one gateway */
 #define WINDOWS 64   /* that the database has room for */
@@ -79,6 +83,11 @@ struct sampler {
     unsigned next_store;
     struct snapshot last[AUCTIONS]; /* the newest snapshot of each auction; timestamp 0: none */
     int64_t window_ms;              /* the window that its clock is in: its end */
+};
+
+struct api {
+    struct live_figures *figures;
+    int64_t tick_ms;
 };
 
 /* A row of the database. */
@@ -137,7 +146,7 @@ struct link {
     bool auctions[AUCTIONS];  /* likewise */
 };
 
-#define LINKS (2 * GATEWAYS * SAMPLERS + SAMPLERS * STORES)
+#define LINKS (2 * GATEWAYS * SAMPLERS + SAMPLERS * STORES + SAMPLERS * APIS)
 
 struct world {
     struct chance chance;
@@ -146,6 +155,7 @@ struct world {
     struct process processes[PROCESSES];
     struct gateway gateways[GATEWAYS];
     struct sampler samplers[SAMPLERS];
+    struct api apis[APIS];
     struct link links[LINKS];
     unsigned link_count;
     struct stored database[AUCTIONS][WINDOWS];
@@ -230,6 +240,13 @@ void sampler_take(struct world *world, unsigned sampler, const struct message *m
 void sampler_asked(struct world *world, unsigned sampler, const struct subscription *ask);
 void sampler_connected(struct world *world, unsigned sampler, struct link *link);
 void sampler_acknowledged(struct world *world, unsigned sampler, const struct parcel *parcel);
+
+/* api_node.c */
+void api_start(struct world *world, unsigned api);
+void api_stop(struct world *world, unsigned api);
+void api_step(struct world *world, unsigned api);
+void api_take(struct world *world, unsigned api, const struct message *message);
+void api_connected(struct world *world, unsigned api, struct link *link);
 
 /* store_node.c */
 void store_take(struct world *world, unsigned store, struct link *link,
