@@ -276,7 +276,7 @@ step(struct world *world, bool changing)
     int auction = draw(AUCTIONS);
     if (!draw(30) && world->said[auction].known) {
         struct answer *answer = &world->answers[auction % SHARDS];
-        answer->sent += answer->running;
+        answer->sent += answer->running ? auction_check(name_auction(auction)) : 0;
         say(world, CHANGE_STATE, (unsigned)auction % SHARDS, auction, 0);
     }
     if (!draw(200))
