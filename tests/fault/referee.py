@@ -17,7 +17,7 @@ import time
 import page
 import truth
 
-JUDGE_SECONDS = 0.05
+JUDGE_SECONDS = 0.05  # what is wrong twice running is an error: the referee's news travels too
 POLL_SECONDS = 0.2
 ANSWER_SECONDS = 1.0
 OPENING = 200  # connections under way at once in the beginning
@@ -158,6 +158,7 @@ class Judge:
         self.audience = audience
         self.apis = {}
         self.errors = truth.Errors()
+        self.suspects = set()  # links that were wrong when last looked at
         self.tasks = [asyncio.ensure_future(self._watch_viewers())]
 
     def _judged(self, link, since):
@@ -165,28 +166,40 @@ class Judge:
         return link.gateway.reachable and (link.shown is not None or link.since <= since)
 
     def _judge_viewers(self, since):
-        bounds = self.audience.bounds(since)
+        bounds, suspects = self.audience.bounds(since), set()
         for link in self.audience.links:
             low, high = bounds[link.page.auction]
             if link.shown is not None and low <= link.shown <= high:
                 continue
-            if self._judged(link, since):
+            if not self._judged(link, since):
+                continue
+            suspects.add(link)
+            if link in self.suspects:
                 what = f"{link.page.auction} at {link.gateway.name}"
                 self.errors.add("viewers", what, link.shown, low, high, time.monotonic())
+        self.suspects = suspects
 
     async def _watch_viewers(self):
         while True:
             await asyncio.sleep(JUDGE_SECONDS)
             self._judge_viewers(time.monotonic() - truth.LAG)
 
+    def _wrong(self, counts, since):
+        """{auction: (said, least, greatest)} of those that an api says wrong."""
+        bounds = self.audience.bounds(since).items()
+        said = ((name, (counts.get(name), low, high)) for name, (low, high) in bounds)
+        return {name: of for name, of in said if truth.distance(*of)}
+
     async def _judge_api(self, api):
         since = time.monotonic() - truth.LAG
         counts = await api.counts()
-        for auction, (low, high) in self.audience.bounds(since).items():
-            said = counts.get(auction)
-            if api.up and (said is None or not low <= said <= high):
+        wrong = self._wrong(counts, since)
+        if wrong:
+            await asyncio.sleep(JUDGE_SECONDS)
+            again = self._wrong(counts, since)
+            for auction in wrong.keys() & again.keys() if api.up else ():
                 what = f"{auction} at {api.name}"
-                self.errors.add("apis", what, said, low, high, time.monotonic())
+                self.errors.add("apis", what, *again[auction], time.monotonic())
 
     async def watch(self, api):
         while True:
