@@ -155,7 +155,7 @@ class Page:
             admitted = False
         finally:
             gateway.trying -= 1
-            if not link.since:
+            if link.since is None:
                 self.holder.failed(self.auction, gateway)
         if admitted and link.open:
             self.link = link

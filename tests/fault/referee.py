@@ -31,13 +31,17 @@ class Audience:
     """The pages, and the truth about them."""
 
     def __init__(self):
+        self.clock = truth.Clock(time.monotonic())
         self.shares = collections.defaultdict(dict)  # auction -> gateway -> Share
         self.gateways = page.Gateways()
         self.pages = []
         self.links = set()  # open
 
+    def time(self):
+        return self.clock.now(time.monotonic())
+
     def _change(self, auction, gateway, open, trying):
-        now, wall = time.monotonic(), wall_ms()
+        now, wall = self.time(), wall_ms()
         share = self.shares[auction].get(gateway)
         if not share:
             share = self.shares[auction][gateway] = truth.Share(now, wall)
@@ -52,7 +56,7 @@ class Audience:
         self._change(auction, gateway, 0, -1)
 
     def opened(self, link):
-        link.since = time.monotonic()
+        link.since = self.time()
         self.links.add(link)
         self._change(link.page.auction, link.gateway, 1, -1)
 
@@ -68,7 +72,7 @@ class Audience:
             share = shares.get(gateway)
             if share:
                 share.reachable, share.most = reachable, 0
-                share.note(time.monotonic(), wall_ms())
+                share.note(self.time(), wall_ms())
 
     def bounds(self, since):
         """{auction: (least, greatest)} that would be right."""
@@ -182,7 +186,7 @@ class Judge:
     async def _watch_viewers(self):
         while True:
             await asyncio.sleep(JUDGE_SECONDS)
-            self._judge_viewers(time.monotonic() - truth.LAG)
+            self._judge_viewers(self.audience.time() - truth.LAG)
 
     def _wrong(self, counts, since):
         """{auction: (said, least, greatest)} of those that an api says wrong."""
@@ -191,7 +195,7 @@ class Judge:
         return {name: of for name, of in said if truth.distance(*of)}
 
     async def _judge_api(self, api):
-        since = time.monotonic() - truth.LAG
+        since = self.audience.time() - truth.LAG
         counts = await api.counts()
         wrong = self._wrong(counts, since)
         if wrong:

@@ -62,6 +62,12 @@ def test_nobody_knows_who_is_at_a_gateway_out_of_reach():
     assert shares.bounds(4) == (4, 4)
 
 
+def test_time_in_which_nothing_ran_does_not_pass():
+    clock = truth.Clock(100)
+    assert clock.now(100.125) == 0.125
+    assert clock.now(103) == 0.125 + truth.Clock.MOST
+
+
 def test_what_was_true_once_is_looked_up():
     shares = Shares("a")
     shares.change(1, "a", 3)

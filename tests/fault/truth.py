@@ -8,12 +8,28 @@ again. So the truth about an auction at one gateway, a share, is two bounds, mos
 
 News of different gateways travels independently, for a while: a number is right if it can be made
 up of shares that were true at some time in the last LAG seconds each. With nobody coming and going
-for so long, that is: exactly the connections open.
+for so long, that is: exactly the connections open. Seconds are those of Clock.
 """
 
 import collections
 
 LAG = 1.0
+
+
+class Clock:
+    """Seconds that leave out those in which nothing here ran, as on a machine that is halted or
+    starved: what is said then cannot be newer than what was heard before. Asked often."""
+
+    MOST = 0.2  # between two questions, if all goes well
+
+    def __init__(self, now):
+        self.at = now
+        self.seconds = 0.0
+
+    def now(self, now):
+        self.seconds += min(now - self.at, self.MOST)
+        self.at = now
+        return self.seconds
 
 
 class Share:
