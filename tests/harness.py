@@ -108,6 +108,8 @@ def environment(settings):
     result["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0"
     result["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
     result["TSAN_OPTIONS"] = "halt_on_error=1"
+    # Or a killed program leaves its counters in /dev/shm, and a later one of the same id says so.
+    result["MONGOC_DISABLE_SHM"] = "1"
     result.update({name: str(value) for name, value in settings.items() if value is not None})
     return result
 
