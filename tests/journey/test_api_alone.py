@@ -4,7 +4,6 @@ that loses messages and dies, stores that are silent, wrong or late."""
 import http.client
 import json
 import socket
-import threading
 import time
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 import harness
 import headcount_wire as wire
 from bus_peers import Sampler, Store
+from live_poller import LivePoller
 
 SNAPSHOT = {
     "timestamp": "2025-10-21T14:15:00Z",
@@ -355,25 +355,10 @@ def test_samplers_of_some_shards_each(make_system):
         assert system.api.log_lines("live.part", "warn")
 
 
-class Poller:
-    """Asks for an auction's viewers again and again, and keeps what it was told."""
-
-    def __init__(self, system, auction):
-        self.seen = []
-        self.running = True
-        self.thread = threading.Thread(target=self._run, args=(system, auction))
-
-    def _run(self, system, auction):
-        while self.running:
-            self.seen.append(viewers(system, auction))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+def check_grown(poller, old, new):
+    """The old number was told, then the new one, and nothing else."""
+    seen = poller.seen["lot-1"]
+    assert set(seen) == {old, new} and seen == sorted(seen)
 
 
 @pytest.mark.parametrize("way", ["bye", "silence", "restart"])
@@ -387,7 +372,7 @@ def test_a_replica_takes_over_without_a_jump(alone, way):
             sampler.set("lot-1", 5)
         wait_viewers(alone, 5)
         harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 2)
-        with Poller(alone, "lot-1") as poller:
+        with LivePoller(alone, "lot-1") as poller:
             if way == "bye":
                 first.bye()
             elif way == "silence":
@@ -399,10 +384,10 @@ def test_a_replica_takes_over_without_a_jump(alone, way):
                     first.state = "warming"
                     first.sequences.clear()
                     first.set("lot-1", 1)  # counts again, and is not whole yet
-            harness.wait_until(lambda: len(poller.seen) > 60)
+            harness.wait_until(lambda: len(poller.seen["lot-1"]) > 60)
             other.set("lot-1", 6)
-            harness.wait_until(lambda: poller.seen[-1] != 5)
-        assert set(poller.seen) == {5, 6} and poller.seen == sorted(poller.seen)
+            harness.wait_until(lambda: poller.seen["lot-1"][-1] != 5)
+        check_grown(poller, 5, 6)
 
 
 def test_a_quick_restart_does_not_show(alone):
@@ -410,17 +395,17 @@ def test_a_quick_restart_does_not_show(alone):
     with Sampler(alone.endpoint("sampler")) as sampler:
         sampler.set("lot-1", 5)
         wait_viewers(alone, 5)
-        with Poller(alone, "lot-1") as poller:
+        with LivePoller(alone, "lot-1") as poller:
             with sampler.lock:
                 sampler.epoch += 1000
                 sampler.state = "warming"
                 sampler.sequences.clear()
                 sampler.set("lot-1", 1)
-            harness.wait_until(lambda: len(poller.seen) > 30)
+            harness.wait_until(lambda: len(poller.seen["lot-1"]) > 30)
             sampler.set("lot-1", 7)
             sampler.state = "ready"
-            harness.wait_until(lambda: poller.seen[-1] != 5)
-        assert set(poller.seen) == {5, 7} and poller.seen == sorted(poller.seen)
+            harness.wait_until(lambda: poller.seen["lot-1"][-1] != 5)
+        check_grown(poller, 5, 7)
 
 
 def test_hostile_bus_messages_are_dropped_and_counted(alone):
