@@ -4,6 +4,7 @@
 STORY is their order; who it befalls is drawn.
 """
 
+import signal
 import time
 
 STOPPED_SECONDS = 6  # twice the silence after which a node counts as gone
@@ -83,6 +84,13 @@ def cut(kind):
     return fault
 
 
+def stop_dns(scene):
+    scene.cluster.dns.process.send_signal(signal.SIGSTOP)
+    time.sleep(STOPPED_SECONDS)
+    scene.cluster.dns.process.send_signal(signal.SIGCONT)
+    return "dns", time.monotonic()
+
+
 def scale_down(scene):
     cluster = scene.cluster
     leaving = scene.draw.sample(cluster.running("gateway"), 2)
@@ -120,6 +128,7 @@ STORY = {
     "store stopped": stop("store"),
     "gateway cut off": cut("gateway"),
     "sampler cut off": cut("sampler"),
+    "names unanswered": stop_dns,
     "gateways 4 to 2": scale_down,
     "gateways 2 to 4": scale_up,
 }
