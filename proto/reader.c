@@ -16,6 +16,8 @@ struct node {
     struct reader_node known; /* first, so that reader_next() finds back */
     char id[NODE_BYTES];
     struct stream stream;
+    int64_t found_ms;           /* when it was */
+    int64_t sound_ms;           /* when a heartbeat last came and nothing was missing */
     int64_t renew_ms;           /* no renewal before */
     bool overdue;               /* silent for longer than a beat should take */
     bool missing[SHARD_COUNT];  /* shards that are not whole */
@@ -141,6 +143,7 @@ add_node(struct reader *reader, const char *id, int64_t mono_ms)
                                        .unserved = node->unserved,
                                        .figures = node->figures};
     node->renew_ms = mono_ms + GRACE_MS;
+    node->found_ms = mono_ms;
     for (unsigned shard = 0; shard < SHARD_COUNT; shard++)
         node->stream.shards[shard].unread = reader->unread[shard];
     HASH_ADD_STR(reader->nodes, id, node);
@@ -255,6 +258,8 @@ take_heartbeat(struct reader *reader, struct node *node, const struct message *m
     node->known.state = message->state;
     node->known.total = message->total;
     node->known.introduced = true;
+    if (!node->known.missing_count)
+        node->sound_ms = mono_ms;
     judge_trouble(reader, node);
 }
 
@@ -358,6 +363,16 @@ bool
 reader_troubled(const struct reader *reader)
 {
     return reader->troubled;
+}
+
+int64_t
+reader_sound_ms(const struct reader *reader, int64_t found_ms)
+{
+    int64_t least_ms = INT64_MAX;
+    for (const struct node *node = reader->nodes; node; node = node->hh.next)
+        if (node->found_ms <= found_ms && node->sound_ms < least_ms)
+            least_ms = node->sound_ms;
+    return least_ms;
 }
 
 size_t

@@ -97,6 +97,11 @@ bool reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewa
 /* Whether anything may be missing now: a node is overdue, not introduced, or has a gap. */
 bool reader_troubled(const struct reader *reader);
 
+/* The earliest of the times at which each node was last sound: a heartbeat of it came and
+ * nothing of it was missing. Nodes found after `found_ms` are passed over; INT64_MAX: there are
+ * none. */
+int64_t reader_sound_ms(const struct reader *reader, int64_t found_ms);
+
 size_t reader_nodes(const struct reader *reader);
 uint64_t reader_gaps(const struct reader *reader); /* times something was missed so far */
 

@@ -5,16 +5,19 @@
 #include "mem.h"
 
 #include "census.h"
+#include "verdict.h"
 
 #define TICKS 10  /* looks at the clock, at least, in what would count as a pause */
-#define DRAIN 200 /* auctions whose window is closed in one tick */
+#define DRAIN 200 /* auctions whose window is closed in one tick, and snapshots that go out */
+#define PATIENCE_TIMEOUTS 2 /* node time-outs that snapshots await their verdict, at most */
 
 struct census {
     struct census_options options;
     struct roster *roster;
     struct window *window;
+    struct verdict *verdict;
     struct moment now; /* of the call under way */
-    uint64_t closed;   /* windows whose snapshots went out */
+    uint64_t gaps;     /* noticed so far */
     int64_t tick_ms;   /* at most, between two ticks */
     bool ready;
 };
@@ -28,6 +31,32 @@ on_change(void *arg, const struct tally_change *change)
     census->options.change(census->options.arg, change->auction, change->count);
 }
 
+/* Of a gateway that is lost, or came back anew, nobody knows when it died. */
+static void
+on_news(void *arg, const char *node, enum reader_news news)
+{
+    struct census *census = arg;
+    if (news == READER_LOST || news == READER_RESTARTED) {
+        verdict_doubt(census->verdict);
+        window_trouble(census->window, true);
+    }
+    census->options.news(census->options.arg, node, news);
+}
+
+static void
+on_ended(void *arg)
+{
+    struct census *census = arg;
+    verdict_begin(census->verdict, census->now.mono_ms);
+}
+
+static void
+on_snapshot(void *arg, const struct snapshot *snapshot)
+{
+    struct census *census = arg;
+    verdict_add(census->verdict, snapshot);
+}
+
 struct census *
 census_new(const struct census_options *options, int64_t mono_ms)
 {
@@ -37,16 +66,23 @@ census_new(const struct census_options *options, int64_t mono_ms)
                                     .settle_ms = beat_ms + beat_ms / 4,
                                     .unserved = options->unserved,
                                     .change = on_change,
-                                    .news = options->news,
+                                    .news = on_news,
                                     .change_arg = census,
-                                    .news_arg = options->arg};
+                                    .news_arg = census};
     struct window_options window = {.sample_ms = options->sample_interval_ms,
                                     .window_ms = options->snapshot_interval_ms,
-                                    .emit = options->snapshot,
-                                    .arg = options->arg};
+                                    .ended = on_ended,
+                                    .emit = on_snapshot,
+                                    .arg = census};
+    struct verdict_options verdict = {.patience_ms =
+                                          PATIENCE_TIMEOUTS * options->node_timeout_ms,
+                                      .emit = options->snapshot,
+                                      .closed = options->closed,
+                                      .arg = options->arg};
     census->options = *options;
     census->roster = roster_new(&roster, mono_ms);
     census->window = window_new(&window);
+    census->verdict = verdict_new(&verdict);
     census->tick_ms = window_slack_ms(census->window) / TICKS;
     return census;
 }
@@ -58,6 +94,7 @@ census_destroy(struct census **census)
         return;
     roster_destroy(&(*census)->roster);
     window_destroy(&(*census)->window);
+    verdict_destroy(&(*census)->verdict);
     free(*census);
     *census = NULL;
 }
@@ -71,17 +108,22 @@ census_take(struct census *census, const struct message *message, struct moment 
     return result;
 }
 
-/* Hands the closed window's snapshots on, a part at a time. True when there are more. */
+/* Makes the closed window's snapshots and hands on those that need not wait any more, a part at
+ * a time. True when there are more. */
 static bool
-drain_window(struct census *census)
+hand_on(struct census *census)
 {
-    if (window_drain(census->window, DRAIN))
-        return true;
-    if (window_closed(census->window) == census->closed)
-        return false;
-    census->closed = window_closed(census->window);
-    census->options.closed(census->options.arg);
-    return false;
+    int64_t since_ms;
+    const struct reader *reader = roster_reader(census->roster);
+    bool more = window_drain(census->window, DRAIN);
+    if (!more)
+        verdict_end(census->verdict);
+    if (reader_gaps(reader) != census->gaps)
+        verdict_doubt(census->verdict);
+    census->gaps = reader_gaps(reader);
+    if (verdict_waits(census->verdict, &since_ms))
+        verdict_sound(census->verdict, reader_sound_ms(reader, since_ms));
+    return verdict_release(census->verdict, DRAIN, census->now.mono_ms) || more;
 }
 
 int64_t
@@ -98,7 +140,7 @@ census_tick(struct census *census, struct moment now)
     }
     window_trouble(census->window, roster_troubled(census->roster));
     window_advance(census->window, now);
-    if (drain_window(census))
+    if (hand_on(census))
         return 0;
     int64_t wait_ms = window_wait_ms(census->window, now.wall_ms);
     return wait_ms < census->tick_ms ? wait_ms : census->tick_ms;
@@ -107,7 +149,8 @@ census_tick(struct census *census, struct moment now)
 void
 census_finish(struct census *census)
 {
-    while (drain_window(census))
+    verdict_doubt(census->verdict);
+    while (hand_on(census))
         ;
 }
 

@@ -39,7 +39,8 @@ enum roster_result census_take(struct census *census, const struct message *mess
 /* Time passes. Returns in how many ms to call it again at the latest. */
 int64_t census_tick(struct census *census, struct moment now);
 
-/* Hands on what is left of the window closed last. The open window is given up. */
+/* Hands on what there is of windows that have ended, as not complete where that was not known
+ * yet. The open window is given up. */
 void census_finish(struct census *census);
 
 /* Warmed up: counts and snapshots are whole from now on. Never goes back. */

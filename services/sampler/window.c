@@ -215,6 +215,8 @@ close_frame(struct window *window, int64_t wall_ms)
         ;
     window->closed = window->current;
     window->total_closed++;
+    if (window->options.ended)
+        window->options.ended(window->options.arg);
     window->cursor = window->records;
     begin_frame(window, wall_ms);
 }

@@ -26,7 +26,8 @@
 
 struct window_options {
     int64_t sample_ms;
-    int64_t window_ms;                                        /* a multiple of sample_ms */
+    int64_t window_ms;        /* a multiple of sample_ms */
+    void (*ended)(void *arg); /* a window has, and what is emitted from now on is its */
     void (*emit)(void *arg, const struct snapshot *snapshot); /* borrowed for the call */
     void *arg;
 };

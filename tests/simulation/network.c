@@ -90,7 +90,7 @@ push(struct world *world, struct lane *lane, struct parcel *parcel)
         return;
     }
     if (world->slow_ms)
-        world->loss_ms = world->now_ms;
+        world->loss_ms = world->delayed_ms = world->now_ms;
     unsigned most = (unsigned)(world->slow_ms > DELAY_MS ? world->slow_ms : DELAY_MS);
     parcel->due_ms = world->now_ms + draw(world, most);
     if (parcel->due_ms < lane->last_due_ms)

@@ -117,6 +117,16 @@ BUGS = {
         "        source->sequences[shard]++;",
         "        source->sequences[shard] += source->sequences[shard] % 7 != 3;",
     ),
+    "what is noticed after a minute's end does not count": (
+        "services/sampler/verdict.c",
+        "    batch->doubted |= !batch->sound;",
+        "    (void)batch;",
+    ),
+    "snapshots do not wait for the gateways' word": (
+        "services/sampler/verdict.c",
+        "        batch->sound = sound_ms > batch->ended_ms;",
+        "        batch->sound = sound_ms > 0;",
+    ),
     "an answer says one state too many": (
         "services/gateway/state_answer.c",
         "        fill(message, CHANGE_END, answer->shard, answer->check, 0);",

@@ -6,6 +6,9 @@
 #define SETTLE_MS 1500 /* in which a sampler hears of what happened at a healthy gateway */
 #define LATE_MS 300    /* after a window's end its snapshots are made */
 #define LAG_MS 50      /* from a move to the samplers, and their clocks' grain */
+#define LAG_NEW_MS 700 /* the same at a gateway that has just started */
+#define LAG_DELAYED_MS                                                                         \
+    1700 /* the same through a link that has stalled, for no longer than shows */
 #define DEAD_MS (NODE_TIMEOUT_MS + 1000)
 
 static bool
@@ -74,6 +77,67 @@ check_flow(struct world *world, const struct snapshot *before, const struct snap
              (long long)after->joins, (long long)after->leaves);
 }
 
+static bool
+is_healthy_since(const struct world *world, unsigned process, int64_t since_ms)
+{
+    const struct process *p = &world->processes[process];
+    return runs(world, process) && !p->cuts && p->faulted_ms < since_ms &&
+           p->started_ms < since_ms;
+}
+
+static bool
+is_all_calm(const struct world *world, int64_t since_ms)
+{
+    if (world->deaf_spots || world->loss_ms > since_ms - DEAD_MS)
+        return false; /* what was missed may not be healed yet */
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        if (world->processes[g].here && !is_healthy_since(world, g, since_ms))
+            return false;
+    for (unsigned i = 0; i < world->grave_count; i++)
+        if (world->graves[i].died_ms > since_ms - DEAD_MS)
+            return false; /* whose viewers may have counted for a while yet */
+    return true;
+}
+
+/* How late a sampler may hear of a move without knowing that it is late. */
+static int
+lag_ms(const struct world *world, int64_t since_ms)
+{
+    if (world->delayed_ms > since_ms)
+        return LAG_DELAYED_MS;
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        if (world->processes[g].here && world->processes[g].started_ms > since_ms)
+            return LAG_NEW_MS; /* until it is connected it is not known to be there */
+    return LAG_MS;
+}
+
+/* A snapshot that says it is complete tells the truth; and one of a window in which nothing
+ * went wrong is complete, its average right but for what was on its way when it began and
+ * ended. */
+static void
+check_average(struct world *world, unsigned sampler, const struct snapshot *snapshot)
+{
+    const struct process *process = &world->processes[GATEWAYS + sampler];
+    unsigned auction = auction_of(snapshot->auction);
+    int64_t at_ms = snapshot->timestamp_ms - WALL_MS - process->skew_ms;
+    int64_t since_ms = at_ms - WINDOW_MS - SETTLE_MS;
+    unsigned begin = history(at_ms - WINDOW_MS), end = history(at_ms);
+    bool calm = is_all_calm(world, since_ms) &&
+                is_healthy_since(world, GATEWAYS + sampler, since_ms - DEAD_MS);
+    double average =
+        (double)(world->areas[auction][end] - world->areas[auction][begin]) / WINDOW_MS;
+    double moves = (double)(world->moves[auction][end] - world->moves[auction][begin]);
+    double off = snapshot->exact_avg - average;
+    double most = (moves + 1) * lag_ms(world, since_ms) / WINDOW_MS + 0.01;
+    if (process->stepped_ms > at_ms - 2 * WINDOW_MS)
+        return; /* its window is of another time */
+    if (calm && !snapshot->complete)
+        fail(world, "%s: a snapshot of a calm window is not complete", snapshot->auction);
+    if (snapshot->complete && (off > most || off < -most))
+        fail(world, "%s: average %f, where it was %f", snapshot->auction, snapshot->exact_avg,
+             average);
+}
+
 void
 referee_snapshot(struct world *world, unsigned sampler, const struct snapshot *snapshot)
 {
@@ -81,17 +145,10 @@ referee_snapshot(struct world *world, unsigned sampler, const struct snapshot *s
     check_order(world, snapshot);
     if (world->processes[GATEWAYS + sampler].stepped_ms < world->now_ms - 2 * WINDOW_MS)
         check_flow(world, &world->samplers[sampler].last[auction], snapshot);
+    check_average(world, sampler, snapshot);
     if (!serves(&world->samplers[sampler], auction))
         fail(world, "sampler %u made a snapshot of %s, which is not its", sampler,
              snapshot->auction);
-}
-
-static bool
-is_healthy_since(const struct world *world, unsigned process, int64_t since_ms)
-{
-    const struct process *p = &world->processes[process];
-    return runs(world, process) && !p->cuts && p->faulted_ms < since_ms &&
-           p->started_ms < since_ms;
 }
 
 static bool
@@ -144,42 +201,6 @@ is_held_since(const struct world *world, unsigned auction, int64_t since_ms)
     return false;
 }
 
-static bool
-is_all_calm(const struct world *world, int64_t since_ms)
-{
-    if (world->deaf_spots || world->loss_ms > since_ms - DEAD_MS)
-        return false; /* what was missed may not be healed yet */
-    for (unsigned g = 0; g < GATEWAYS; g++)
-        if (world->processes[g].here && !is_healthy_since(world, g, since_ms))
-            return false;
-    for (unsigned i = 0; i < world->grave_count; i++)
-        if (world->graves[i].died_ms > since_ms - DEAD_MS)
-            return false; /* whose viewers may have counted for a while yet */
-    return true;
-}
-
-/* The snapshot of a window in which nothing went wrong: complete, and its average the true one,
- * but for what was on its way when the window began and ended. */
-static void
-check_average(struct world *world, unsigned sampler, unsigned auction, int64_t end_ms)
-{
-    const struct snapshot *snapshot = &world->samplers[sampler].last[auction];
-    int64_t at_ms = end_ms - WALL_MS - world->processes[GATEWAYS + sampler].skew_ms;
-    unsigned begin = history(at_ms - WINDOW_MS), end = history(at_ms);
-    double average =
-        (double)(world->areas[auction][end] - world->areas[auction][begin]) / WINDOW_MS;
-    double moves = (double)(world->moves[auction][end] - world->moves[auction][begin]);
-    double off = snapshot->exact_avg - average;
-    double most = (moves + 1) * LAG_MS / WINDOW_MS + 0.01;
-    if (snapshot->timestamp_ms != end_ms)
-        return; /* nobody was there: no snapshot */
-    if (!snapshot->complete)
-        fail(world, "%s: a snapshot of a calm window is not complete", snapshot->auction);
-    if (off > most || off < -most)
-        fail(world, "%s: average %f, where it was %f", snapshot->auction, snapshot->exact_avg,
-             average);
-}
-
 /* The sampler's window has ended: notes what it must have seen whole. */
 static void
 note_window(struct world *world, unsigned sampler, int64_t end_ms)
@@ -187,15 +208,13 @@ note_window(struct world *world, unsigned sampler, int64_t end_ms)
     const struct sampler *self = &world->samplers[sampler];
     int64_t since_ms = world->now_ms - WINDOW_MS - SETTLE_MS;
     int64_t window = (end_ms - WALL_MS) / WINDOW_MS;
-    bool calm = world->loss_ms < since_ms && self->started && self->ready_ms < since_ms &&
+    bool calm = !world->ending && world->loss_ms < since_ms && self->started &&
+                self->ready_ms < since_ms &&
                 is_healthy_since(world, GATEWAYS + sampler, since_ms);
     for (unsigned a = 0; calm && a < AUCTIONS; a++) {
         if (serves(self, a) && is_held_since(world, a, since_ms))
             world->owed[a][window] =
                 (struct owed){true, sampler, world->processes[GATEWAYS + sampler].runs};
-        if (serves(self, a) && is_all_calm(world, since_ms) &&
-            is_healthy_since(world, GATEWAYS + sampler, since_ms - DEAD_MS))
-            check_average(world, sampler, a, end_ms);
     }
 }
 
@@ -317,8 +336,4 @@ referee_end(struct world *world)
     for (unsigned a = 0; a < AUCTIONS; a++)
         for (unsigned w = 0; w < WINDOWS; w++)
             check_row(world, a, w);
-    for (unsigned s = 0; s < SAMPLERS; s++)
-        if (runs(world, GATEWAYS + s) && outbox_rows(world->samplers[s].outbox))
-            fail(world, "sampler %u still holds %zu snapshots", s,
-                 outbox_rows(world->samplers[s].outbox));
 }

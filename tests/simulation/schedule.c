@@ -169,7 +169,7 @@ resume(struct world *world, unsigned process)
     struct process *p = &world->processes[process];
     trace(world, "%s goes on", p->node);
     p->paused = false;
-    p->faulted_ms = world->now_ms;
+    p->faulted_ms = world->delayed_ms = world->now_ms;
 }
 
 static void
@@ -177,7 +177,7 @@ pause_process(struct world *world, unsigned process)
 {
     struct process *p = &world->processes[process];
     p->paused = true;
-    p->paused_ms = p->faulted_ms = world->now_ms;
+    p->paused_ms = p->faulted_ms = world->delayed_ms = world->now_ms;
     p->due_ms = world->now_ms + 50 + draw(world, draw(world, 2) ? 6000 : 1500);
     trace(world, "%s is paused for %lld ms", p->node, (long long)(p->due_ms - world->now_ms));
 }
@@ -187,6 +187,7 @@ note_link_fault(struct world *world, const struct link *link)
 {
     world->processes[link->from].faulted_ms = world->now_ms;
     world->processes[link->to].faulted_ms = world->now_ms;
+    world->delayed_ms = world->now_ms;
 }
 
 static void
@@ -405,15 +406,6 @@ end_world(struct world *world)
     network_fini(world);
 }
 
-static bool
-holds_snapshots(const struct world *world)
-{
-    for (unsigned s = 0; s < SAMPLERS; s++)
-        if (runs(world, GATEWAYS + s) && outbox_rows(world->samplers[s].outbox))
-            return true;
-    return false;
-}
-
 /* A sampler sleeps while auctions empty, and are forgotten by their gateways. */
 static void
 sleep_long(struct world *world)
@@ -447,9 +439,8 @@ schedule_run(struct world *world, uint64_t seed, bool tell)
     live_on(world, still_ms, false);
     if (!*world->failure)
         referee_quiet(world);
-    for (int64_t end_ms = world->now_ms + DRAIN_MS;
-         world->now_ms < end_ms && !*world->failure && holds_snapshots(world);)
-        live_on(world, STEP_MS, false);
+    world->ending = true;
+    live_on(world, DRAIN_MS, false);
     if (!*world->failure)
         referee_end(world);
     end_world(world);

@@ -33,7 +33,7 @@
 #define AUCTIONS 6
 #define VIEWERS 24   /* at most, at one gateway */
 #define WINDOWS 64   /* that the database has room for */
-#define HISTORY 1024 /* steps that truth is remembered for */
+#define HISTORY 2048 /* steps that truth is remembered for */
 
 #define STEP_MS 10
 #define SAMPLE_MS 500
@@ -171,9 +171,11 @@ struct world {
     int64_t loss_ms;        /* when the last one was lost, or late */
     unsigned first_auction; /* that somebody may join */
     bool deaf_spots;        /* a subscription was lost, and stands out only when it is missed */
+    int64_t delayed_ms;     /* when something last stalled, or went on */
     int64_t slow_ms;        /* delays are up to this */
     bool sticky_nodes;      /* a process that starts again has its old name */
     uint64_t delivered;     /* messages, in all */
+    bool ending;            /* no further window is owed */
     bool trace;             /* print what happens */
     char failure[256];      /* "": none so far */
 };
