@@ -74,7 +74,8 @@ judge_trouble(struct reader *reader, struct node *node)
     bool troubled = node->overdue || node->known.missing_count || !node->known.introduced;
     reader->troubled += (unsigned)troubled - (unsigned)node->troubled;
     node->troubled = troubled;
-    node->known.was_whole |= node->known.introduced && !node->known.missing_count;
+    node->known.was_whole |=
+        node->known.introduced && !node->known.missing_count && node->known.state == NODE_READY;
 }
 
 /* Notes whether the shard is whole now. */

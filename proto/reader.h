@@ -33,7 +33,7 @@ struct reader_node {
     int64_t heard_ms;       /* when the last message came, monotonic */
     enum node_state state;  /* by its last heartbeat; warming before the first */
     bool introduced;        /* a heartbeat of this epoch came */
-    bool was_whole;         /* nothing was missing at least once in this epoch */
+    bool was_whole;         /* ready and nothing missing, at least once in this epoch */
     uint64_t total;         /* viewers, by its last heartbeat */
     const bool *unserved;   /* by shard */
     unsigned missing_count; /* shards of which something is missing now */

@@ -23,6 +23,8 @@ struct node {
     int64_t heard_ms;
     bool present; /* heard, and neither bye nor silence noticed since */
     bool told;    /* all its figures, in this epoch */
+    bool missing; /* something said since was lost */
+    bool proven;  /* was ready with all its figures told and nothing missing */
     enum node_state state;
     bool serves[SHARDS];
     uint64_t sequences[SHARDS];
@@ -97,6 +99,7 @@ beat(struct world *world, struct node *node, enum node_state state)
         message.sequences[i] = node->sequences[i];
     }
     node->state = state;
+    node->proven |= node->told && !node->missing && state == NODE_READY;
     send(world, node, &message);
 }
 
@@ -105,7 +108,7 @@ static void
 start(struct world *world, struct node *node, unsigned serves)
 {
     node->epoch_ms++;
-    node->told = false;
+    node->told = node->missing = node->proven = false;
     for (int i = 0; i < SHARDS; i++) {
         node->serves[i] = serves >> i & 1;
         node->sequences[i] = node->serves[i] ? 5 : 0;
@@ -127,8 +130,9 @@ tell(struct world *world, struct node *node)
         say(world, node, i, CHANGE_STATE, node->said[i]);
         say(world, node, i, CHANGE_END, auction_check(world->auctions[i]));
     }
-    beat(world, node, node->state);
     node->told = true;
+    node->missing = false;
+    beat(world, node, node->state);
 }
 
 static void
@@ -136,7 +140,7 @@ bye(struct world *world, struct node *node)
 {
     struct message message = {.kind = MESSAGE_BYE};
     send(world, node, &message);
-    node->told = false;
+    node->told = node->missing = node->proven = false;
     node->state = NODE_WARMING;
     node->epoch_ms++;
 }
@@ -150,7 +154,7 @@ tick(struct world *world, int64_t elapsed_ms)
         struct node *node = &world->nodes[i];
         if (!node->present || world->now_ms - node->heard_ms <= TIMEOUT_MS)
             continue;
-        node->present = node->told = false;
+        node->present = node->told = node->missing = node->proven = false;
         node->state = NODE_WARMING;
         for (int shard = 0; shard < SHARDS; shard++)
             world->followers[shard].silent |= world->followers[shard].node == i;
@@ -160,7 +164,7 @@ tick(struct world *world, int64_t elapsed_ms)
 static bool
 is_fit(const struct node *node, int shard)
 {
-    return node->present && node->told && node->state == NODE_READY && node->serves[shard];
+    return node->present && node->proven && node->state == NODE_READY && node->serves[shard];
 }
 
 /* The node that must be followed now; -1: none. */
@@ -234,8 +238,10 @@ change(struct world *world, struct node *node)
     if (!node->told || !node->serves[shard])
         return;
     node->sequences[shard]++;
-    if (chance_percent(&world->chance, 20))
-        return; /* lost */
+    if (chance_percent(&world->chance, 20)) {
+        node->missing = true;
+        return;
+    }
     node->said[shard] = ++world->serial;
     say(world, node, shard, CHANGE_JOIN, node->said[shard]);
     if (!chance_percent(&world->chance, 10))

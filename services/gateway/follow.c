@@ -8,7 +8,7 @@
 #include "follow.h"
 
 #define QUIET_MS 10000 /* a subscription quiet for so long is renewed */
-#define NODES_MAX 64   /* sampler nodes known at a time; further ones are not listened to */
+#define NODES_MAX 512  /* sampler nodes known at a time; further ones are not listened to */
 
 struct sampler {
     char node[NODE_BYTES]; /* "": a free place */
@@ -33,6 +33,7 @@ struct follow {
     follow_changed_f *changed;
     void *arg;
     struct sampler samplers[NODES_MAX];
+    size_t sampler_count; /* places ever taken: none after these is */
     struct shard shards[SHARD_COUNT];
     unsigned renew_next; /* the shard that follow_next_renewal() looks at first */
     uint64_t changes;
@@ -139,11 +140,21 @@ go_alone(struct follow *follow, struct shard *shard)
 static struct sampler *
 find_sampler(struct follow *follow, const char *node)
 {
-    for (size_t i = 0; i < NODES_MAX; i++) {
+    for (size_t i = 0; i < follow->sampler_count; i++) {
         if (!strcmp(follow->samplers[i].node, node))
             return &follow->samplers[i];
     }
     return NULL;
+}
+
+/* A place for one more; NULL: there are too many. */
+static struct sampler *
+find_room(struct follow *follow)
+{
+    struct sampler *room = find_sampler(follow, "");
+    if (!room && follow->sampler_count < NODES_MAX)
+        room = &follow->samplers[follow->sampler_count++];
+    return room;
 }
 
 /* Whether it is ready and serves the shard. */
@@ -158,7 +169,7 @@ static struct sampler *
 choose_sampler(struct follow *follow, const struct shard *shard, int64_t now_ms)
 {
     struct sampler *best = NULL;
-    for (size_t i = 0; i < NODES_MAX; i++) {
+    for (size_t i = 0; i < follow->sampler_count; i++) {
         struct sampler *sampler = &follow->samplers[i];
         bool fit = *sampler->node && is_fit(follow, shard, sampler) &&
                    now_ms - sampler->heard_ms < follow->silence_ms;
@@ -205,7 +216,7 @@ static struct sampler *
 hear(struct follow *follow, const struct message *message, int64_t now_ms)
 {
     struct sampler *sampler = find_sampler(follow, message->node);
-    if (!sampler && (sampler = find_sampler(follow, "")))
+    if (!sampler && (sampler = find_room(follow)))
         *sampler = (struct sampler){.state = NODE_WARMING, .epoch_ms = message->epoch_ms};
     if (!sampler || message->epoch_ms < sampler->epoch_ms)
         return NULL;
@@ -275,7 +286,7 @@ follow_bye(struct follow *follow, const struct message *message, int64_t now_ms)
 void
 follow_tick(struct follow *follow, int64_t now_ms)
 {
-    for (size_t i = 0; i < NODES_MAX; i++) {
+    for (size_t i = 0; i < follow->sampler_count; i++) {
         struct sampler *sampler = &follow->samplers[i];
         if (!*sampler->node || now_ms - sampler->heard_ms < follow->silence_ms)
             continue;

@@ -148,7 +148,7 @@ count_publish_new(const struct count_publish_options *options, char *error, size
 void
 count_publish_start(struct count_publish *publish)
 {
-    count_source_start(publish->source, look_at_clock());
+    count_source_start(publish->source);
 }
 
 void

@@ -21,6 +21,8 @@ struct count_source {
     bool heartbeat_said;
     bool heartbeat_asked;
     bool started;
+    bool told;             /* every count that there was at the start */
+    size_t untold;         /* of those, at most */
     unsigned answer_shard; /* of the answer being given */
     uint64_t answer_check; /* of its states since begin, whoever asked for them */
     int64_t begin_ms;      /* the time that the answer under way began with */
@@ -114,6 +116,7 @@ emit_changes(struct count_source *source, int most, struct moment now)
         unsigned shard = auction_shard(auction);
         source->sequences[shard]++;
         emit_count(source, CHANGE_JOIN, shard, auction, count, now.wall_ms);
+        source->untold -= source->untold > 0;
     }
 }
 
@@ -193,11 +196,16 @@ int64_t
 count_source_run(struct count_source *source, int most, struct moment now)
 {
     if (!heartbeat_wait_ms(source, now.mono_ms))
-        emit_heartbeat(source, source->started ? NODE_READY : NODE_WARMING, now);
+        emit_heartbeat(source, source->told ? NODE_READY : NODE_WARMING, now);
     int64_t wait_ms = heartbeat_wait_ms(source, now.mono_ms);
     if (!source->started)
         return wait_ms;
     emit_changes(source, most, now);
+    if (!source->told &&
+        (!source->untold || count_pacing_wait_ms(source->pacing, now.mono_ms))) {
+        source->told = true;
+        emit_heartbeat(source, NODE_READY, now);
+    }
     for (int i = 0; i < most && emit_answer(source, now); i++)
         ;
     wait_ms = sooner(wait_ms, count_pacing_wait_ms(source->pacing, now.mono_ms));
@@ -205,10 +213,10 @@ count_source_run(struct count_source *source, int most, struct moment now)
 }
 
 void
-count_source_start(struct count_source *source, struct moment now)
+count_source_start(struct count_source *source)
 {
     source->started = true;
-    emit_heartbeat(source, NODE_READY, now);
+    source->untold = count_pacing_auctions(source->pacing);
 }
 
 void

@@ -30,8 +30,10 @@ struct count_source;
 struct count_source *count_source_new(const struct count_source_options *options);
 void count_source_destroy(struct count_source **source);
 
-/* The roster is whole: counts go out from now on, and subscriptions are answered. */
-void count_source_start(struct count_source *source, struct moment now);
+/* The roster is whole: counts go out from now on, and subscriptions are answered. Heartbeats
+ * say "ready" once every count that there was is out, so that whoever hears it and has not got
+ * them knows that they are missing. */
+void count_source_start(struct count_source *source);
 
 void count_source_change(struct count_source *source, const char *auction, uint64_t count);
 void count_source_snapshot(struct count_source *source, const struct snapshot *snapshot);

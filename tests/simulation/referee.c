@@ -126,9 +126,11 @@ check_average(struct world *world, unsigned sampler, const struct snapshot *snap
                 is_healthy_since(world, GATEWAYS + sampler, since_ms - DEAD_MS);
     double average =
         (double)(world->areas[auction][end] - world->areas[auction][begin]) / WINDOW_MS;
-    double moves = (double)(world->moves[auction][end] - world->moves[auction][begin]);
+    int lag = lag_ms(world, since_ms);
+    unsigned before = history(at_ms - WINDOW_MS - lag);
+    double moves = (double)(world->moves[auction][end] - world->moves[auction][before]);
     double off = snapshot->exact_avg - average;
-    double most = (moves + 1) * lag_ms(world, since_ms) / WINDOW_MS + 0.01;
+    double most = (moves + 1) * lag / WINDOW_MS + 0.01;
     if (process->stepped_ms > at_ms - 2 * WINDOW_MS)
         return; /* its window is of another time */
     if (calm && !snapshot->complete)
@@ -301,10 +303,10 @@ check_api(struct world *world, unsigned api)
 }
 
 void
-referee_quiet(struct world *world)
+referee_quiet(struct world *world, bool last)
 {
     for (unsigned a = 0; a < APIS; a++)
-        if (runs(world, FIRST_API + a))
+        if (runs(world, FIRST_API + a) && (last || !world->deaf_spots))
             check_api(world, a);
     for (unsigned s = 0; s < SAMPLERS; s++)
         if (runs(world, GATEWAYS + s))

@@ -193,7 +193,7 @@ sampler_step(struct world *world, unsigned sampler)
     if (!self->started && census_ready(self->census)) {
         self->started = true;
         self->ready_ms = world->now_ms;
-        count_source_start(self->source, now);
+        count_source_start(self->source);
         self->source_ms = world->now_ms;
     }
     if (world->now_ms >= self->source_ms)

@@ -434,11 +434,11 @@ schedule_run(struct world *world, uint64_t seed, bool tell)
     live_on(world, QUIET_MS - still_ms, true);
     live_on(world, still_ms, false);
     if (!*world->failure)
-        referee_quiet(world);
+        referee_quiet(world, false);
     live_on(world, TAIL_MS - still_ms, true);
     live_on(world, still_ms, false);
     if (!*world->failure)
-        referee_quiet(world);
+        referee_quiet(world, true);
     world->ending = true;
     live_on(world, DRAIN_MS, false);
     if (!*world->failure)

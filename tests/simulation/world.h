@@ -257,9 +257,10 @@ void store_take(struct world *world, unsigned store, struct link *link,
 /* referee.c: what must always hold, and what must hold once it is quiet. */
 void referee_snapshot(struct world *world, unsigned sampler, const struct snapshot *snapshot);
 void referee_change(struct world *world, unsigned sampler, const char *auction, uint64_t count);
-void referee_step(struct world *world);  /* nobody counts the dead; whose windows are owed */
-void referee_quiet(struct world *world); /* counts are exact, everywhere */
-void referee_end(struct world *world);   /* the database has what it must */
+void referee_step(struct world *world); /* nobody counts the dead; whose windows are owed */
+/* Counts are exact, everywhere. (Where a subscription was lost an api may need longer.) */
+void referee_quiet(struct world *world, bool last);
+void referee_end(struct world *world); /* the database has what it must */
 
 /* schedule.c: one schedule from its seed. False, with the failure in the world, when something
  * did not hold. */
