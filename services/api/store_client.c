@@ -1,6 +1,6 @@
 /* Calls ← mailbox; batch/ and setting/ → DEALER → ack/. Loop thread, but for
- * store_client_call(). A call is sent, sent again a few times while no acknowledgement comes,
- * and given up at its deadline. */
+ * store_client_call(). A call is sent to a store, then a few times to all of them while no
+ * acknowledgement comes, and given up at its deadline. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +18,13 @@
 #define BUDGET 1000
 #define REPEATS 4 /* of a call within its time, at least */
 #define REPEAT_MS 1000
+#define COPIES_MAX 16 /* stores that are asked at once */
 #define LOG_INTERVAL_MS 10000
 
 struct store_client {
     const char *key;
     int64_t timeout_ms;
-    int64_t repeat_ms; /* a call is sent again after so long */
+    int64_t repeat_ms; /* a call is sent again after so long, less up to a quarter */
     struct metrics *metrics;
     zsock_t *socket; /* NULL: no endpoints */
     struct discovery *discovery;
@@ -38,6 +39,23 @@ struct store_client {
     struct log_limit trouble; /* of lines about calls that failed */
 };
 
+/* Stores that are connected; one that is stopped or cut off may be among them. */
+static int
+count_stores(const struct store_client *client)
+{
+    int64_t stores = metrics_get(client->metrics, METRIC_CONNECTED_STORES);
+    return stores < 1 ? 1 : stores > COPIES_MAX ? COPIES_MAX : (int)stores;
+}
+
+static int64_t
+jitter(int64_t ms)
+{
+    uint32_t chance = 0;
+    uv_random(NULL, NULL, &chance, sizeof chance, 0, NULL);
+    return ms - chance % (ms / 4 + 1);
+}
+
+/* A DEALER's messages go round its peers: as many copies as there are reach every one. */
 static void
 send_call(struct store_client *client, struct store_call *call)
 {
@@ -50,12 +68,18 @@ send_call(struct store_client *client, struct store_call *call)
     strcpy(request.auction, call->auction);
     struct encoded message = store_request_encode(client->encoder, &request);
     int64_t now_ms = clock_mono_ms();
-    bool sent = client->socket && bus_send(client->socket, message.topic, message.topic_bytes,
-                                           message.body, message.body_bytes);
-    if (sent && call->sent)
-        metrics_add(client->metrics, METRIC_STORE_REPEATS, 1);
-    call->sent = call->sent || sent;
-    call->repeat_ms = sent ? now_ms + client->repeat_ms : now_ms; /* no store: next tick */
+    int copies = call->rounds ? count_stores(client) : 1, sent = 0;
+    while (client->socket && sent < copies &&
+           bus_send(client->socket, message.topic, message.topic_bytes, message.body,
+                    message.body_bytes))
+        sent++;
+    call->repeat_ms = now_ms; /* no store: next tick */
+    if (!sent)
+        return;
+    if (call->rounds++)
+        metrics_add(client->metrics, METRIC_STORE_REPEATS, sent);
+    call->awaited = sent;
+    call->repeat_ms = now_ms + jitter(client->repeat_ms);
 }
 
 static void
@@ -105,7 +129,7 @@ take_call(void *arg, void *letter)
         return;
     }
     call->id = ++client->last_id;
-    call->sent = false;
+    call->rounds = 0;
     call->deadline_ms = clock_mono_ms() + client->timeout_ms;
     call->next = client->waiting;
     client->waiting = call;
@@ -114,37 +138,53 @@ take_call(void *arg, void *letter)
         uv_timer_start(&client->timer, on_tick, TICK_MS, TICK_MS);
 }
 
-static struct store_call *
-remove_waiting(struct store_client *client, uint64_t id)
+static struct store_call **
+find_waiting(struct store_client *client, uint64_t id)
 {
-    for (struct store_call **link = &client->waiting, *call; (call = *link);
-         link = &call->next) {
-        if (call->id != id)
-            continue;
-        *link = call->next;
-        return call;
-    }
-    return NULL;
+    struct store_call **link = &client->waiting;
+    while (*link && (*link)->id != id)
+        link = &(*link)->next;
+    return link;
+}
+
+/* That one store cannot is no answer while another may be able to. */
+static bool
+others_may(struct store_client *client, struct store_call *call)
+{
+    if (--call->awaited > 0)
+        return true;
+    if (call->rounds > 1 || count_stores(client) < 2)
+        return false;
+    send_call(client, call);
+    return true;
 }
 
 static void
-take_ack(struct store_client *client, struct ack *ack)
+note_refusal(struct store_client *client, const struct ack *ack)
 {
-    struct store_call *call = remove_waiting(client, ack->id);
-    if (!call) {
-        metrics_add(client->metrics, METRIC_STORE_STRAY, 1);
-        ack_fini(ack);
-        return;
-    }
     int64_t held_back = 0;
-    if (ack->code != ACK_OK &&
-        log_allowed(&client->trouble, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
+    if (log_allowed(&client->trouble, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
         log_error("store.refused",
                   ack->code == ACK_UNAUTHORIZED
                       ? "the store does not accept INTERNAL_API_KEY: is it the same there?"
                       : "the store refused a request",
                   LOG_STR("code", ack_code_text(ack->code)), LOG_STR("message", ack->message),
                   LOG_INT("held_back", held_back));
+}
+
+static void
+take_ack(struct store_client *client, struct ack *ack)
+{
+    struct store_call **link = find_waiting(client, ack->id), *call = *link;
+    if (!call)
+        metrics_add(client->metrics, METRIC_STORE_STRAY, 1);
+    if (!call || (ack->code == ACK_UNAVAILABLE && others_may(client, call))) {
+        ack_fini(ack);
+        return;
+    }
+    if (ack->code != ACK_OK)
+        note_refusal(client, ack);
+    *link = call->next;
     call->answered = true;
     call->ack = *ack;
     finish(client, call);

@@ -1,5 +1,7 @@
-/* Requests to the store on behalf of HTTP requests: sent, repeated, answered or given up by the
- * loop's thread. As many may wait as there are HTTP connections. */
+/* Requests to the stores on behalf of HTTP requests: sent, repeated, answered or given up by
+ * the loop's thread. The first copy goes to one store; if that is silent for a quarter of the
+ * time, or cannot, every store is asked, so one that lives is enough. As many may wait as there
+ * are HTTP connections. */
 #ifndef STORE_CLIENT_H
 #define STORE_CLIENT_H
 
@@ -49,7 +51,8 @@ struct store_call {
     uint64_t id; /* the rest is the client's */
     int64_t deadline_ms;
     int64_t repeat_ms;
-    bool sent; /* at least once */
+    int rounds;  /* how often it was sent */
+    int awaited; /* stores asked in the newest round that have not said that they cannot */
     struct store_call *next;
 };
 

@@ -1,6 +1,7 @@
 """The api with stand-ins around it: what it refuses and how it says so, live counts from a sampler
 that loses messages and dies, stores that are silent, wrong or late."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -195,6 +196,55 @@ def test_a_store_that_does_not_answer(alone):
     assert alone.api.metric("headcount_api_store_timeouts_total") == 2
     assert alone.api.metric("headcount_api_store_repeats_total") >= 2
     assert alone.api.log_lines("store.silent", "warn")
+
+
+def post_at_once(system, count):
+    """The statuses of so many posted snapshots, all under way together."""
+    connections = []
+    for _ in range(count):
+        connection = http.client.HTTPConnection("127.0.0.1", system.api.port, timeout=30)
+        headers = {"x-internal-api-key": system.internal_key}
+        connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
+        connections.append(connection)
+    statuses = [connection.getresponse().status for connection in connections]
+    for connection in connections:
+        connection.close()
+    return statuses
+
+
+def test_one_store_of_several_answers(alone):
+    """Silent stores stay connected, and requests go round: none may meet only silent ones."""
+    names = [f"store{number}" for number in range(4)]
+    alone.api.settings["STORE_ENDPOINTS"] = ",".join(alone.endpoint(name) for name in names)
+    alone.api.settings["STORE_TIMEOUT_MS"] = 2000
+    alone.begin()
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(Store(alone.endpoint(name))) for name in names]
+        connected = 'headcount_api_peers_connected{of="stores"}'
+        harness.wait_until(lambda: alone.api.metric(connected) == 4, what="the stores")
+        for store in stores[1:]:
+            store.answer = lambda request: None
+        assert post_at_once(alone, 64) == [200] * 64
+        asked = [{request["id"] for request in store.requests} for store in stores]
+        assert asked[0] == set.union(*asked) and len(asked[0]) == 64, "each with one id"
+    assert alone.api.metric("headcount_api_store_timeouts_total") == 0
+
+
+def test_a_store_that_cannot_is_passed_over(alone):
+    """The other one can; only when none can is that the answer, and then at once."""
+    alone.api.settings["STORE_ENDPOINTS"] += "," + alone.endpoint("other")
+    alone.api.settings["STORE_TIMEOUT_MS"] = 20000
+    alone.begin()
+    unable = {"code": "unavailable"}
+    with Store(alone.endpoint("store"), lambda request: unable):
+        with Store(alone.endpoint("other")) as other:
+            connected = 'headcount_api_peers_connected{of="stores"}'
+            harness.wait_until(lambda: alone.api.metric(connected) == 2, what="both stores")
+            assert post_at_once(alone, 10) == [200] * 10
+            other.answer = lambda request: unable
+            began = time.monotonic()
+            assert post_at_once(alone, 10) == [503] * 10
+            assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(
