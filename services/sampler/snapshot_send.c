@@ -68,6 +68,14 @@ note_room(struct snapshot_send *send)
     send->dropped = dropped;
 }
 
+/* A store that is stopped or cut off may stay connected for long. A DEALER's messages go round
+ * its peers, so of two copies one reaches another store than that. */
+static int
+count_copies(const struct snapshot_send *send, int attempt)
+{
+    return attempt > 1 && metrics_get(send->metrics, METRIC_CONNECTED_STORES) > 1 ? 2 : 1;
+}
+
 static bool
 send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
 {
@@ -77,8 +85,11 @@ send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
                                     .rows = (struct snapshot *)batch->rows,
                                     .row_count = batch->row_count};
     struct encoded encoded = store_request_encode(send->encoder, &request);
-    if (!bus_send(send->socket, encoded.topic, encoded.topic_bytes, encoded.body,
-                  encoded.body_bytes))
+    int copies = count_copies(send, batch->attempt), sent = 0;
+    while (sent < copies && bus_send(send->socket, encoded.topic, encoded.topic_bytes,
+                                     encoded.body, encoded.body_bytes))
+        sent++;
+    if (!sent)
         return false;
     metrics_add(send->metrics, batch->attempt == 1 ? METRIC_BATCHES : METRIC_REPEATS, 1);
     return true;

@@ -293,6 +293,34 @@ def test_unacknowledged_batch_is_repeated(peers):
     assert first["id"] not in [request["id"] for request in store.requests[count:]]
 
 
+def test_silent_store_beside_one_that_answers(peers):
+    """It stays connected, and batches go round: so a repeat goes to both."""
+    gateway = peers.gateway("gw0")
+    silent, store = peers.store("silent"), peers.store("answers")
+    silent.mode = "mute"
+    places = f"{peers.endpoint('silent')},{peers.endpoint('answers')}"
+    sampler = start(peers, STORE_ENDPOINTS=places, ACK_TIMEOUT_MS=1000)
+    connected = 'headcount_sampler_peers_connected{of="stores"}'
+    peers.until(lambda: sampler.metric(connected) == 2, "both stores")
+    auctions = [f"lot-{number}" for number in range(2500)]  # three batches a window
+    for auction in auctions:
+        gateway.join(auction)
+    peers.until(lambda: silent.requests and store.requests, "batches at both")
+    for auction in auctions:
+        gateway.leave(auction)
+
+    def settled():
+        values = sampler.metrics()
+        batches = values["headcount_sampler_batches_total"]
+        repeats = values["headcount_sampler_batch_repeats_total"]
+        copies = len(silent.requests) + len(store.requests)
+        taken = values["headcount_sampler_outbox_rows"] == 0
+        return taken and repeats and copies == batches + 2 * repeats
+
+    peers.until(settled, "every batch to be taken and each repeat to be at both")
+    assert {row["auction"] for row in store.rows} == set(auctions)
+
+
 def test_store_that_comes_late(peers):
     gateway = peers.gateway("gw0")
     sampler = start(peers)
