@@ -64,7 +64,7 @@ read_request(void *arg, zsock_t *socket)
     if (read && count && bytes[0] == 1 && count <= TOPIC_BYTES) {
         struct subscription wanted = subscription_read(MESSAGE_COUNT, bytes + 1, count - 1);
         metrics_add(publish->metrics, METRIC_SUBSCRIPTIONS, 1);
-        count_source_subscribe(publish->source, &wanted, look_at_clock());
+        count_source_subscribe(publish->source, &wanted);
     }
     zmq_msg_close(&request);
     return read;

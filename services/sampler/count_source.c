@@ -8,6 +8,7 @@
 #include "count_answers.h"
 #include "count_pacing.h"
 #include "count_source.h"
+#include "count_states.h"
 
 #define HEARTBEAT_GAP_MS 100 /* at least, between heartbeats asked for by subscribing */
 
@@ -15,6 +16,7 @@ struct count_source {
     struct count_source_options options;
     struct count_pacing *pacing;
     struct count_answers *answers;
+    struct count_states *states;
     struct message message; /* node, role and epoch set; the rest anew for each use */
     uint64_t sequences[SHARD_COUNT];
     int64_t heartbeat_ms; /* when the last one was said, monotonic */
@@ -35,6 +37,7 @@ count_source_new(const struct count_source_options *options)
     source->options = *options;
     source->pacing = count_pacing_new(options->count_interval_ms);
     source->answers = count_answers_new();
+    source->states = count_states_new(options->count_interval_ms);
     source->message.role = NODE_SAMPLER;
     source->message.epoch_ms = options->epoch_ms;
     strcpy(source->message.node, options->node);
@@ -50,6 +53,7 @@ count_source_destroy(struct count_source **source)
         return;
     count_pacing_destroy(&(*source)->pacing);
     count_answers_destroy(&(*source)->answers);
+    count_states_destroy(&(*source)->states);
     free(*source);
     *source = NULL;
 }
@@ -136,6 +140,14 @@ emit_state(struct count_source *source, unsigned shard, const char *auction, int
                tally_count(source->options.tally, auction), wall_ms);
 }
 
+static void
+emit_states(struct count_source *source, int most, struct moment now)
+{
+    const char *auction;
+    while (most-- && (auction = count_states_next(source->states, now.mono_ms)))
+        emit_state(source, auction_shard(auction), auction, now.wall_ms);
+}
+
 /* Emits one message of an answer; false when there is nothing to answer now. */
 static bool
 emit_answer(struct count_source *source, struct moment now)
@@ -167,8 +179,7 @@ want_all(struct count_source *source)
 }
 
 void
-count_source_subscribe(struct count_source *source, const struct subscription *subscription,
-                       struct moment now)
+count_source_subscribe(struct count_source *source, const struct subscription *subscription)
 {
     bool other = *subscription->node && strcmp(subscription->node, source->message.node);
     bool unserved = source->message.unserved[subscription->shard];
@@ -181,7 +192,7 @@ count_source_subscribe(struct count_source *source, const struct subscription *s
         count_answers_want(source->answers, subscription->shard);
     if (subscription->scope == SCOPE_AUCTION &&
         source->started) /* at the start all counts go */
-        emit_state(source, subscription->shard, subscription->auction, now.wall_ms);
+        count_states_ask(source->states, subscription->auction);
 }
 
 static int64_t
@@ -206,8 +217,10 @@ count_source_run(struct count_source *source, int most, struct moment now)
         source->told = true;
         emit_heartbeat(source, NODE_READY, now);
     }
+    emit_states(source, most, now);
     for (int i = 0; i < most && emit_answer(source, now); i++)
         ;
+    wait_ms = sooner(wait_ms, count_states_wait_ms(source->states, now.mono_ms));
     wait_ms = sooner(wait_ms, count_pacing_wait_ms(source->pacing, now.mono_ms));
     return sooner(wait_ms, count_answers_wait_ms(source->answers, now.mono_ms));
 }

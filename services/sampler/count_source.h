@@ -38,10 +38,10 @@ void count_source_start(struct count_source *source);
 void count_source_change(struct count_source *source, const char *auction, uint64_t count);
 void count_source_snapshot(struct count_source *source, const struct snapshot *snapshot);
 void count_source_subscribe(struct count_source *source,
-                            const struct subscription *subscription, struct moment now);
+                            const struct subscription *subscription);
 
-/* Emits what is due, at most `most` changes and as many messages of answers. Returns in how
- * many ms there is more; 0: now. */
+/* Emits what is due, at most `most` changes, and as many states and messages of answers.
+ * Returns in how many ms there is more; 0: now. */
 int64_t count_source_run(struct count_source *source, int most, struct moment now);
 
 /* A last heartbeat and a bye. */

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Plants one bug after the other into a core, builds the simulation with it, and sees that the
-seed recorded for it in planted_seeds.txt catches it: a simulation that finds nothing proves
-nothing.
+"""Plants one bug after the other into a core, builds the simulation with it, and sees that it is
+caught: a simulation that finds nothing proves nothing. planted_seeds.txt records the seed that
+did; where the schedules have changed since, so that it does not any more, another is looked for.
 
     planted.py BUILD_FOLDER            the test
-    planted.py BUILD_FOLDER --record   looks for seeds anew, after the simulation has changed
+    planted.py BUILD_FOLDER --record   looks for all seeds anew, and writes them down
 """
 
 import json
@@ -206,6 +206,16 @@ def run(program, *arguments):
     return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
 
 
+def is_caught(result):
+    return result.returncode == 1 and " fails " in result.stdout
+
+
+def read_seed(result):
+    """The seed of the schedule that failed, or None."""
+    words = result.stdout.split(" fails ")[0].split() if is_caught(result) else []
+    return words[words.index("seed") + 1] if words else None
+
+
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     record = "--record" in sys.argv[2:]
@@ -214,14 +224,11 @@ def main():
     for name, (file, old, new) in BUGS.items():
         with tempfile.TemporaryDirectory() as folder:
             program = plant(build, pathlib.Path(folder), file, old, new)
-            if record:
+            result = run(program, "--check", seeds[name]) if name in seeds else None
+            if result is None or not is_caught(result):
                 result = run(program, "--schedules", SCHEDULES, "--seed", 1)
-                words = result.stdout.split("fails")[0].split() if result.returncode else []
-                seeds[name] = words[words.index("seed") + 1] if "seed" in words else None
-                caught = seeds[name] is not None
-            else:
-                result = run(program, "--check", seeds[name])
-                caught = result.returncode == 1 and "fails" in result.stdout
+                seeds[name] = read_seed(result)
+            caught = is_caught(result)
         lines = [line for line in result.stdout.splitlines() if " fails " in line]
         said = lines[0].split(" fails ")[1] if lines else result.stderr[-300:]
         print(f"{'caught' if caught else 'MISSED'}: {name} (seed {seeds[name]}): {said}", flush=True)

@@ -210,7 +210,7 @@ void
 sampler_asked(struct world *world, unsigned sampler, const struct subscription *ask)
 {
     struct sampler *self = &world->samplers[sampler];
-    count_source_subscribe(self->source, ask, sampler_now(world, sampler));
+    count_source_subscribe(self->source, ask);
     self->source_ms = world->now_ms;
 }
 
