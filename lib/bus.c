@@ -11,6 +11,16 @@
 #include "mem.h"
 
 #define HANDSHAKE_MS 5000
+/* For resolv.conf(5): a name server that is silent costs a query about 3 s and not 10, so that
+ * other names get their turn and a stop does not wait. What RES_OPTIONS says already stays. */
+#define RESOLVER "timeout:1 attempts:2"
+#define RECONNECT_MS 100
+/* A cut TCP link is noticed 3 to 4 s after the last byte came, and messages flow again about a
+ * second after it is mended, because no attempt to connect lasts longer than that (measured,
+ * see docs/decisions/0006-discovery.md, also for why ZMTP's heartbeats are not used). */
+#define LINK_TIMEOUT_MS 3000 /* of nothing acknowledged, or no probe answered */
+#define PROBE_SECONDS 1      /* of silence before a probe, and between probes */
+#define CONNECT_TIMEOUT_MS 1000
 
 /* uv_poll on ZMQ_FD only wakes the loop; what there is to read is asked of ZMQ_EVENTS before
  * the loop sleeps (prepare) and after it woke (check). While there is more than a turn's
@@ -31,7 +41,20 @@ void
 bus_start(void)
 {
     setenv("ZSYS_SIGHANDLER", "false", 1);
+    setenv("RES_OPTIONS", RESOLVER, 0);
     zsys_init();
+}
+
+/* By the kernels of both ends, for they see more than this process reads. */
+static void
+watch_links(zsock_t *socket)
+{
+    zsock_set_tcp_maxrt(socket, LINK_TIMEOUT_MS);
+    zsock_set_tcp_keepalive(socket, 1);
+    zsock_set_tcp_keepalive_idle(socket, PROBE_SECONDS);
+    zsock_set_tcp_keepalive_intvl(socket, PROBE_SECONDS);
+    zsock_set_connect_timeout(socket, CONNECT_TIMEOUT_MS);
+    zsock_set_reconnect_ivl(socket, RECONNECT_MS);
 }
 
 zsock_t *
@@ -45,6 +68,7 @@ bus_socket(int type, int64_t hwm)
     zsock_set_linger(socket, 0);
     zsock_set_maxmsgsize(socket, BUS_MESSAGE_BYTES_MAX);
     zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
+    watch_links(socket);
     zsock_set_ipv6(socket, 1);
     return socket;
 }
@@ -77,27 +101,22 @@ is_taken(const char *endpoint)
 }
 
 static int
-attach(void *handle, const char *endpoint, bool bind)
+bind_endpoint(zsock_t *socket, const char *endpoint)
 {
-    if (!bind)
-        return zmq_connect(handle, endpoint);
-    if (is_taken(endpoint)) {
-        errno = EADDRINUSE;
-        return -1;
-    }
-    return zmq_bind(handle, endpoint);
+    if (!is_taken(endpoint))
+        return zmq_bind(zsock_resolve(socket), endpoint);
+    errno = EADDRINUSE;
+    return -1;
 }
 
-static int
-attach_all(zsock_t *socket, const char *endpoints, bool bind, char *error, size_t error_bytes)
+int
+bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
 {
     char endpoint[ENDPOINT_BYTES];
-    void *handle = zsock_resolve(socket);
     while (endpoint_next(&endpoints, endpoint)) {
-        if (!attach(handle, endpoint, bind))
+        if (!bind_endpoint(socket, endpoint))
             continue;
-        snprintf(error, error_bytes, "cannot %s %s: %s", bind ? "bind" : "connect", endpoint,
-                 zmq_strerror(errno));
+        snprintf(error, error_bytes, "cannot bind %s: %s", endpoint, zmq_strerror(errno));
         return -1;
     }
     if (!*endpoint)
@@ -105,18 +124,6 @@ attach_all(zsock_t *socket, const char *endpoints, bool bind, char *error, size_
     snprintf(error, error_bytes, "'%s' is no endpoint; allowed: tcp://HOST:PORT, ipc://PATH",
              endpoint);
     return -1;
-}
-
-int
-bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
-{
-    return attach_all(socket, endpoints, true, error, error_bytes);
-}
-
-int
-bus_connect(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
-{
-    return attach_all(socket, endpoints, false, error, error_bytes);
 }
 
 /* A SUB socket counts repeats: what is not taken back would outlive an unsubscription. */

@@ -11,18 +11,18 @@
 
 #define BUS_MESSAGE_BYTES_MAX (4 * 1024 * 1024)
 
-/* Once per process, before the first socket: keeps czmq from taking signals over. */
+/* Once per process, before the first socket and thread: keeps czmq from taking signals over,
+ * and the resolver from waiting long for a silent name server. */
 void bus_start(void);
 
 /* A socket of a ZMQ_ type, its marks set to hwm messages in both directions. NULL with errno.
  */
 zsock_t *bus_socket(int type, int64_t hwm);
 
-/* Binds or connects every endpoint of a comma-separated list ("tcp://host:port", "ipc://path").
- * A path that somebody listens on is refused, as a port is.
+/* Binds every endpoint of a comma-separated list ("tcp://host:port", "ipc://path").
+ * A path that somebody listens on is refused, as a port is. For connecting, see discovery.h.
  * 0, or -1 with the endpoint that was refused and the reason in error. */
 int bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
-int bus_connect(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
 
 /* Lets every XPUB with ZMQ_XPUB_VERBOSE see a SUB socket's subscription to a prefix, once more
  * or for this once; the socket's own subscriptions stay as they are. */

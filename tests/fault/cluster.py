@@ -1,6 +1,5 @@
 """The services, each instance on a host of its own, found by name: what an orchestrator does.
 
-    Instance   one running service, its host and its place behind the name
     Cluster    all of them, the database, the DNS server and the referee
 
 A name has one address for each instance that runs; it is taken out as soon as the instance is
@@ -22,38 +21,8 @@ SAMPLE_MS, WINDOW_MS = 500, 5000
 DRAIN_SECONDS = 4
 PORTS = {"gateway": 8081, "api": 8080}  # of viewers and browsers
 BUS_PORTS = {"gateway": 5559, "sampler": 5560, "store": 5561}
-ADMIN_PORT = 9080
 DATABASE_PORT = 27017
 DATABASE = "headcount"
-
-
-class Instance(harness.Service):
-    def __init__(self, kind, host, settings, directory):
-        settings = {**settings, "ADMIN_ADDRESS": "0.0.0.0", "ADMIN_PORT": ADMIN_PORT}
-        super().__init__(kind, host.name, settings, directory)
-        self.host = host
-
-    def start(self):
-        assert not self.running(), f"{self.name} is running already"
-        self.killed = False
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                self.host.inside(harness.program(self.kind)),
-                env=harness.environment(self.settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-            )
-        return self
-
-    def admin(self, path):
-        try:
-            return harness.http_request(
-                ADMIN_PORT, "GET", path, address=self.host.address, timeout=2
-            )
-        except (OSError, harness.http.client.HTTPException):
-            return None
 
 
 class Referee:
@@ -163,7 +132,7 @@ class Cluster:
         self.next_number[kind] += 1
         name = f"{kind}-{number}"
         settings = self._settings(kind, name, number)
-        instance = Instance(kind, self.network.host(name), settings, self.directory)
+        instance = network.Instance(kind, self.network.host(name), settings, self.directory)
         self.instances.append(instance)
         self.start(instance)
         return instance

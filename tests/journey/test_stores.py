@@ -80,6 +80,7 @@ def test_a_store_that_dies_loses_nothing(make_system, fault):
         assert stored(system, auction) == stored(system, auction, 1), "the apis disagree"
 
 
+@pytest.mark.parametrize("database", ["mongodb"], indirect=True)
 def test_requests_find_the_store_that_lives(make_system):
     """Settings and posted snapshots are answered while one store is stopped, in the middle of them."""
     system = make_system(tempo=TEMPO, stores=2, apis=2)

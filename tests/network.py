@@ -4,19 +4,24 @@
     Network   made within a world: the bridge, Hosts, the files that name the DNS server
     Host      a network namespace with one address; its link can be cut and mended
     Dns       dnsmasq, an A record for each address behind a name
+    Instance  a running service, with a host of its own
 
 A world is a user, mount, network and process namespace at once: nothing of the machine's own
 network, names or files changes, and all that lives in it (processes, links, mounts) is gone
 when its first process ends, however that comes about.
 """
 
+import http.client
 import os
 import pathlib
 import signal
 import subprocess
 
+import harness
+
 DOMAIN = "hc"
 NETWORK = "10.77"
+ADMIN_PORT = 9080  # of every instance
 # Root within, without being it outside; where users may make no namespaces, root can do without.
 WAYS = (["--user", "--map-root-user"], [])
 WORLD = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -137,3 +142,32 @@ class Dns:
         draft = self.path.with_suffix(".new")
         draft.write_text("".join(lines))
         draft.rename(self.path)
+
+
+class Instance(harness.Service):
+    def __init__(self, kind, host, settings, directory):
+        settings = {**settings, "ADMIN_ADDRESS": "0.0.0.0", "ADMIN_PORT": ADMIN_PORT}
+        super().__init__(kind, host.name, settings, directory)
+        self.host = host
+
+    def start(self):
+        assert not self.running(), f"{self.name} is running already"
+        self.killed = False
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.host.inside(harness.program(self.kind)),
+                env=harness.environment(self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+            )
+        return self
+
+    def admin(self, path):
+        try:
+            return harness.http_request(
+                ADMIN_PORT, "GET", path, address=self.host.address, timeout=2
+            )
+        except (OSError, http.client.HTTPException):
+            return None
