@@ -105,7 +105,7 @@ class Scene:
             if not absent or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
-        pairs, unbalanced = windows.unbalanced(found, times, width)
+        pairs, unbalanced = windows.unbalanced(found, history, times, width)
         complete = sum(
             row[0]["complete"] for of in found.values() for at, row in of.items() if at in times
         )

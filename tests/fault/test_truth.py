@@ -103,11 +103,21 @@ def test_a_missing_and_a_doubled_window_are_seen():
 
 def test_joins_and_leaves_that_do_not_make_the_change_are_seen():
     rows = [row(5000, 7), row(10000, 9, 3, 1), row(15000, 9, 1, 0), row(20000, 1, complete=False)]
-    pairs, complaints = windows.unbalanced(
-        windows.by_auction(rows), [10000, 15000, 20000], 5000
-    )
+    shares = Shares("a")
+    shares.change(1, "a", 7)
+    shares.change(7, "a", 2)
+
+    def judge():
+        history = {"lot": [shares.all["a"].history]}
+        return windows.unbalanced(
+            windows.by_auction(rows), history, [10000, 15000, 20000], 5000
+        )
+
+    pairs, complaints = judge()
     assert pairs == 2
     assert complaints == ["lot at 15000: 9 + 1 joins - 0 leaves is not 9"]
+    shares.change(9.95, "a", -1)  # the one who left on the line, for one replica before it
+    assert judge() == (2, [])
 
 
 def test_a_count_that_was_never_true_is_seen():

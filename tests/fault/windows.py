@@ -41,8 +41,13 @@ def missing_or_doubled(found, watched):
     return complaints
 
 
-def unbalanced(found, timestamps, window_ms):
-    """Pairs of complete windows in which joins and leaves do not make the change of the count."""
+EDGE_MS = 100  # within which two replicas hear of the same change
+
+
+def unbalanced(found, history, timestamps, window_ms):
+    """Pairs of complete windows in which joins and leaves do not make the change of the count. The
+    two may be of two replicas, each of which drew the line between them where it heard of a change:
+    what the count moved by around that line may stand on either side."""
     pairs, complaints = 0, []
     for auction, windows in found.items():
         for timestamp in timestamps:
@@ -52,7 +57,9 @@ def unbalanced(found, timestamps, window_ms):
                 continue
             pairs += 1
             change = after["viewerCount"] - before["viewerCount"]
-            if after["joins"] - after["leaves"] != change:
+            line = timestamp - window_ms
+            low, high = true_between(history[auction], line - EDGE_MS, line + EDGE_MS)
+            if abs(after["joins"] - after["leaves"] - change) > high - low:
                 complaints.append(
                     f"{auction} at {timestamp}: {before['viewerCount']} + {after['joins']} joins"
                     f" - {after['leaves']} leaves is not {after['viewerCount']}"
