@@ -1,6 +1,6 @@
 #!/bin/bash
 # ./dev test [PART] [ARGS…]: builds plain and with sanitizers, runs the tests, sums up.
-# PART: lint, unit, journey, browser, fault; all but fault without one. ARGS go to pytest (unit:
+# PART: lint, unit, journey, browser, fault; all of them without one. ARGS go to pytest (unit:
 # meson test).
 # Every suite writes a JUnit file into build/reports, from which the last line is made.
 set -euo pipefail
@@ -123,6 +123,7 @@ all)
     units
     journeys
     browsers
+    faults
     ;;
 lint) suite 'layout of the sources' lint ;;
 unit) units "$@" ;;
