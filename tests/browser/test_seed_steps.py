@@ -42,6 +42,12 @@ def test_the_four_steps(browser, system):
     browser.wait_text("watching", "2 watching")
     browser.go_to(first)
     browser.wait_text("watching", "2 watching")
+    taken = system.sampler.metric("headcount_sampler_samples_total")
+    wait_until(
+        lambda: system.sampler.metric("headcount_sampler_samples_total") >= taken + 2,
+        10,
+        "a sample of both",
+    )
     browser.go_to(second)
     browser.driver.close()
     browser.go_to(first)
