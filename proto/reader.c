@@ -36,6 +36,8 @@ struct reader {
     bool unread[SHARD_COUNT];
     struct node *nodes;
     struct node *last; /* the last one looked up */
+    struct node *next; /* whose renewals are named next; NULL: the first one's */
+    int renewals;      /* named since the last tick */
     uint64_t gaps;
     unsigned troubled; /* how many nodes are */
     int64_t tick_ms;   /* monotonic */
@@ -102,6 +104,8 @@ remove_node(struct reader *reader, struct node *node)
     reader->troubled -= node->troubled;
     if (reader->last == node)
         reader->last = NULL;
+    if (reader->next == node)
+        reader->next = node->hh.next;
     HASH_DELETE(hh, reader->nodes, node);
     free(node);
 }
@@ -320,6 +324,7 @@ reader_tick(struct reader *reader, int64_t mono_ms)
 {
     int64_t deaf_ms = mono_ms - reader->tick_ms;
     reader->tick_ms = mono_ms;
+    reader->renewals = 0;
     struct node *node, *next;
     HASH_ITER(hh, reader->nodes, node, next)
     {
@@ -350,10 +355,15 @@ take_renewal(struct node *node, int64_t mono_ms)
 bool
 reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewal *renewal)
 {
-    for (struct node *node = reader->nodes; node; node = node->hh.next) {
+    if (reader->renewals >= READER_RENEWALS_MAX)
+        return false;
+    for (size_t left = HASH_COUNT(reader->nodes); left; left--) {
+        struct node *node = reader->next ? reader->next : reader->nodes;
         int shard = node->renew_count ? take_renewal(node, mono_ms) : -1;
+        reader->next = shard < 0 ? node->hh.next : node;
         if (shard < 0)
             continue;
+        reader->renewals++;
         *renewal = (struct reader_renewal){node->id, (unsigned)shard, node->attempts[shard]};
         return true;
     }

@@ -13,6 +13,7 @@
 
 #define READ_BUDGET 1000
 #define JUNK_LOG_MS 10000
+#define RESUBSCRIBE_INTERVAL_MS 1000
 #define ERROR_BYTES 512
 
 struct tap_intake {
@@ -26,6 +27,7 @@ struct tap_intake {
     struct message message; /* the one being read: too big for the stack of every call */
     uint64_t undecodable;
     struct log_limit junk;
+    int64_t resubscribe_ms[2]; /* by role: not before, monotonic */
 };
 
 static void
@@ -178,8 +180,10 @@ tap_intake_renew(struct tap_intake *intake, enum node_role role,
     char topic[TOPIC_BYTES];
     topic_renewal(role, renewal->node, renewal->shard, topic);
     bus_renew(intake->socket, topic);
-    if (renewal->attempt < READER_RESUBSCRIBE)
+    int64_t now_ms = clock_mono_ms();
+    if (renewal->attempt < READER_RESUBSCRIBE || now_ms < intake->resubscribe_ms[role])
         return;
+    intake->resubscribe_ms[role] = now_ms + RESUBSCRIBE_INTERVAL_MS;
     topic_kind(role == NODE_GATEWAY ? MESSAGE_EVENT : MESSAGE_COUNT, topic);
     bus_renew(intake->socket, topic);
 }

@@ -15,13 +15,15 @@
 
 #define BUDGET 1000 /* messages in one turn of the loop */
 #define JUNK_LOG_MS 10000
+#define RESUBSCRIBE_INTERVAL_MS 1000
 
 struct event_intake {
     zsock_t *socket;
     struct discovery *discovery;
     struct bus_watch *watch;
     struct metrics *metrics;
-    bool all; /* one subscription covers every shard */
+    bool all;                            /* one subscription covers every shard */
+    int64_t resubscribe_ms[SHARD_COUNT]; /* not before, monotonic; all: the first counts */
     struct log_limit junk_limit;
     void (*take)(void *arg, const struct message *message);
     void *arg;
@@ -170,8 +172,11 @@ event_intake_renew(struct event_intake *intake, const struct reader_renewal *ren
     topic_renewal(NODE_GATEWAY, renewal->node, renewal->shard, topic);
     bus_renew(intake->socket, topic);
     metrics_add(intake->metrics, METRIC_RENEWALS, 1);
-    if (renewal->attempt < READER_RESUBSCRIBE)
+    int64_t now_ms = clock_mono_ms();
+    int64_t *not_before_ms = &intake->resubscribe_ms[intake->all ? 0 : renewal->shard];
+    if (renewal->attempt < READER_RESUBSCRIBE || now_ms < *not_before_ms)
         return;
+    *not_before_ms = now_ms + RESUBSCRIBE_INTERVAL_MS;
     if (intake->all)
         topic_kind(MESSAGE_EVENT, topic);
     else

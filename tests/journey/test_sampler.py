@@ -219,6 +219,19 @@ def test_lost_events_are_healed(peers):
     assert [row for row in rows if not row["complete"]]
 
 
+def test_a_gateway_that_answers_nothing_is_asked_in_measure(peers):
+    gateway = peers.gateway("gw0")
+    start(peers)
+    gateway.answer = lambda prefix: None
+    gateway.sequences = {shard: 1 for shard in range(wire.SHARDS)}
+    started = time.monotonic()
+    renewal = wire.topic_renewal("gateway", "gw0", 7)
+    gateway.subscriptions.clear()
+    peers.until(lambda: gateway.subscriptions.count(renewal) >= 4, "the shard to be asked for")
+    seconds = time.monotonic() - started
+    assert 1 <= gateway.subscriptions.count(b"event/") <= seconds + 2
+
+
 def test_snapshots(peers):
     gateway = peers.gateway("gw0")
     store = peers.store()
