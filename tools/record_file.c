@@ -33,7 +33,7 @@ struct record_file *
 record_file_open(const char *path)
 {
     bool own = strcmp(path, "-");
-    int fd = own ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    int fd = own ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : STDIN_FILENO;
     if (fd < 0)
         return NULL;
     struct record_file *file = mem_alloc(sizeof *file);

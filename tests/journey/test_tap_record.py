@@ -3,6 +3,7 @@ tap beside those of a replay, and real subscribers before a replay."""
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -243,6 +244,25 @@ def test_torn_records_are_read_as_far_as_they_go(directory):
             assert f"messages_read={messages}" in result.stderr
         else:
             assert result.stderr == ""
+
+
+def catches_signals(tap):
+    status = pathlib.Path(f"/proc/{tap.process.pid}/status").read_text()
+    caught = re.search(r"SigCgt:\s+(\w+)", status)
+    return int(caught.group(1), 16) >> (signal.SIGTERM - 1) & 1
+
+
+def test_a_pipe_without_a_writer_is_waited_for(directory, taps):
+    pipe = directory / "pipe"
+    os.mkfifo(pipe)
+    left = Tap("replay", str(pipe))
+    wait_until(lambda: catches_signals(left), what="the tap to wait")
+    assert left.end() == (0, "")
+    tap = taps("replay", str(pipe))
+    wait_until(lambda: catches_signals(tap), what="the tap to wait")
+    pipe.write_bytes(make_record((0, join(1)), (5, join(2))))
+    assert tap.process.wait(10) == 0
+    wait_until(lambda: len(tap.lines) == 2, what="the lines")
 
 
 def test_wrong_records_are_refused_with_the_place(directory):
