@@ -146,6 +146,7 @@ def compile_commands(build):
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = (pathlib.Path(entry["directory"]) / entry["file"]).resolve()
         words = shlex.split(entry["command"])
+        del words[: words[0].endswith("ccache")]  # which would stand before the linker, too
         found.setdefault(path.relative_to(ROOT).as_posix() if ROOT in path.parents else "", words)
     return found
 
