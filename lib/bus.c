@@ -66,7 +66,8 @@ bus_socket(int type, int64_t hwm)
     zsock_set_sndhwm(socket, (int)hwm);
     zsock_set_rcvhwm(socket, (int)hwm);
     zsock_set_linger(socket, 0);
-    zsock_set_maxmsgsize(socket, BUS_MESSAGE_BYTES_MAX);
+    zsock_set_maxmsgsize(socket,
+                         type == ZMQ_XPUB ? BUS_SUBSCRIPTION_BYTES_MAX : BUS_MESSAGE_BYTES_MAX);
     zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
     watch_links(socket);
     zsock_set_ipv6(socket, 1);

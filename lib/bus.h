@@ -10,6 +10,9 @@
 #include <uv.h>
 
 #define BUS_MESSAGE_BYTES_MAX (4 * 1024 * 1024)
+/* What an XPUB takes: a longer subscription ends the connection, because ZeroMQ keeps some 30
+ * bytes for each of its bytes. A handshake must fit, too. */
+#define BUS_SUBSCRIPTION_BYTES_MAX 512
 
 /* Once per process, before the first socket and thread: keeps czmq from taking signals over,
  * and the resolver from waiting long for a silent name server. */

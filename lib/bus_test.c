@@ -147,6 +147,24 @@ test_renew(void **state)
     zsock_destroy(&publisher);
 }
 
+/* Who sends one is cut off: what was subscribed to before is taken back. */
+static void
+test_long_subscription(void **state)
+{
+    (void)state;
+    char error[256], prefix[BUS_SUBSCRIPTION_BYTES_MAX + 1] = "\1long";
+    zsock_t *publisher = bus_socket(ZMQ_XPUB, 1000), *peer = bus_socket(ZMQ_XSUB, 1000);
+    zsock_set_rcvtimeo(publisher, DEADLINE_MS);
+    assert_int_equal(bus_bind(publisher, endpoint, error, sizeof error), 0);
+    assert_int_equal(zsock_connect(peer, "%s", endpoint), 0);
+    assert_int_equal(zmq_send(zsock_resolve(peer), "\1event/", 7, 0), 7);
+    expect_frame(publisher, "\1event/", 7);
+    assert_int_equal(zmq_send(zsock_resolve(peer), prefix, sizeof prefix, 0), sizeof prefix);
+    expect_frame(publisher, "\0event/", 7);
+    zsock_destroy(&peer);
+    zsock_destroy(&publisher);
+}
+
 /* What a watch has read. */
 struct intake {
     uv_loop_t loop;
@@ -220,8 +238,8 @@ int
 main(void)
 {
 #define TEST(test_) cmocka_unit_test_setup_teardown(test_, choose_endpoint, remove_endpoint)
-    const struct CMUnitTest tests[] = {TEST(test_endpoints), TEST(test_refusals),
-                                       TEST(test_stale_path), TEST(test_renew),
-                                       TEST(test_watch)};
+    const struct CMUnitTest tests[] = {TEST(test_endpoints),         TEST(test_refusals),
+                                       TEST(test_stale_path),        TEST(test_renew),
+                                       TEST(test_long_subscription), TEST(test_watch)};
     return cmocka_run_group_tests(tests, start, stop);
 }
