@@ -20,6 +20,7 @@
 #include "api_metrics.h"
 #include "bus.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "http_server.h"
 #include "log.h"
 
@@ -168,6 +169,10 @@ main(int argc, char **argv)
         return status;
     settings_start_log(&api.settings.common, "api");
     signal(SIGPIPE, SIG_IGN);
+    if (descriptors_raise()) {
+        settings_free(&api_program, &api.settings);
+        return EXIT_SYSTEM;
+    }
     bus_start();
     uv_loop_init(&api.loop);
     api.context.settings = &api.settings;

@@ -9,6 +9,7 @@
 #include "admin.h"
 #include "bus.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "log.h"
 #include "mem.h"
 #include "settings.h"
@@ -231,6 +232,10 @@ main(int argc, char **argv)
         return status;
     gateway_settings_name(&gateway.settings);
     settings_start_log(&gateway.settings.common, "gateway");
+    if (descriptors_raise()) {
+        settings_free(&gateway_program, &gateway.settings);
+        return EXIT_SYSTEM;
+    }
     bus_start();
     uv_loop_init(&gateway.loop);
     gateway.metrics = metrics_new(gateway_metrics, GATEWAY_METRICS);

@@ -15,6 +15,7 @@
 #include "admin.h"
 #include "bus.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "log.h"
 #include "mem.h"
 
@@ -282,6 +283,10 @@ main(int argc, char **argv)
     if (status != SETTINGS_RUN)
         return status;
     settings_start_log(&settings.common, "sampler");
+    if (descriptors_raise()) {
+        settings_free(&sampler_program, &settings);
+        return EXIT_SYSTEM;
+    }
     bus_start();
     struct sampler sampler = {.settings = &settings, .epoch_ms = clock_wall_ms()};
     if (settings.node_id)

@@ -13,6 +13,7 @@
 #include "admin.h"
 #include "bus.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "log.h"
 
 #include "snapshot_intake.h"
@@ -113,6 +114,10 @@ main(int argc, char **argv)
         return status;
     settings_start_log(&settings.common, "store");
     signal(SIGPIPE, SIG_IGN);
+    if (descriptors_raise()) {
+        settings_free(&store_program, &settings);
+        return EXIT_SYSTEM;
+    }
     bus_start();
     if (sodium_init() < 0 || uv_loop_init(&store.loop))
         return EXIT_SYSTEM;
