@@ -12,7 +12,7 @@
 #include "auction.h"
 
 #include "gateway_settings.h"
-#include "viewer_protocol.h"
+#include "origin.h"
 
 #define HOST_BYTES 49 /* of a host's name in a node id, with the end */
 
@@ -81,7 +81,7 @@ check(const void *arg, char *error, size_t error_bytes)
                !bus_endpoints_valid(settings->sampler_endpoints)) {
         name = "SAMPLER_ENDPOINTS";
         allowed = "tcp://HOST:PORT, ipc://PATH, comma-separated, or empty";
-    } else if (!viewer_origins_valid(settings->allowed_origins)) {
+    } else if (!origins_valid(settings->allowed_origins)) {
         name = "ALLOWED_ORIGINS";
         allowed = "* or https://HOST[:PORT], comma-separated";
     } else if (settings->node_timeout_ms <= settings->heartbeat_interval_ms) {

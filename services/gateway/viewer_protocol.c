@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "origin.h"
 #include "viewer_protocol.h"
 
 #define ENDPOINT "/ws"
@@ -42,28 +43,6 @@ static const struct {
     [VIEWER_LEAVING] = {503, "Service Unavailable", "Retry-After: 1\r\n", "shutting_down",
                         "this gateway is shutting down; connect again"},
 };
-
-/* Whether list (comma-separated) names item, letter case aside. */
-static bool
-names(const char *list, const char *item)
-{
-    size_t length = strlen(item);
-    for (;;) {
-        list += strspn(list, ", ");
-        size_t width = strcspn(list, ", ");
-        if (!width)
-            return false;
-        if (width == length && !strncasecmp(list, item, width))
-            return true;
-        list += width;
-    }
-}
-
-static bool
-is_own_origin(const char *origin, const char *allowed)
-{
-    return !origin || !strcmp(allowed, "*") || names(allowed, origin);
-}
 
 static enum viewer_verdict
 check_arguments(const struct viewer_request *request, char auction[AUCTION_BYTES])
@@ -111,29 +90,9 @@ viewer_request_check(const struct viewer_request *request, const char *allowed_o
         return VIEWER_UPGRADE;
     if (!is_handshake(request))
         return VIEWER_HANDSHAKE;
-    if (!is_own_origin(request->origin, allowed_origins))
+    if (!origins_allow(allowed_origins, request->origin))
         return VIEWER_ORIGIN;
     return check_arguments(request, auction);
-}
-
-bool
-viewer_origins_valid(const char *text)
-{
-    if (!strcmp(text, "*"))
-        return true;
-    size_t count = 0;
-    for (;; count++) {
-        text += strspn(text, ", ");
-        size_t width = strcspn(text, ", ");
-        if (!width)
-            return count;
-        const char *colon = memchr(text, ':', width);
-        size_t scheme = colon ? (size_t)(colon - text) : 0;
-        if (!scheme || width < scheme + 4 || memcmp(colon, "://", 3) ||
-            memchr(colon + 3, '/', width - scheme - 3) || memchr(text, '*', width))
-            return false;
-        text += width;
-    }
 }
 
 size_t

@@ -45,14 +45,10 @@ enum viewer_verdict {
     VIEWER_VERDICTS
 };
 
-/* allowed_origins: "*" or a comma-separated list of origins. A request without Origin comes
- * from no browser page and is not foreign. */
+/* allowed_origins: see origin.h. */
 enum viewer_verdict viewer_request_check(const struct viewer_request *request,
                                          const char *allowed_origins,
                                          char auction[AUCTION_BYTES]);
-
-/* Whether text is such a list: "*", or scheme://host[:port] each, without a path. */
-bool viewer_origins_valid(const char *text);
 
 /* The whole HTTP response to anything but VIEWER_ADMIT (ready: for VIEWER_READYZ); its length.
  */
