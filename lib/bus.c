@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "bus_guard.h"
 #include "endpoint.h"
 #include "mem.h"
 
@@ -105,17 +106,18 @@ static int
 bind_endpoint(zsock_t *socket, const char *endpoint)
 {
     if (!is_taken(endpoint))
-        return zmq_bind(zsock_resolve(socket), endpoint);
+        return bus_guard_bind(socket, endpoint);
     errno = EADDRINUSE;
     return -1;
 }
 
-int
-bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
+/* Those with or without a TCP scheme. 0, or -1 with the reason. */
+static int
+bind_some(zsock_t *socket, const char *endpoints, bool tcp, char *error, size_t error_bytes)
 {
     char endpoint[ENDPOINT_BYTES];
     while (endpoint_next(&endpoints, endpoint)) {
-        if (!bind_endpoint(socket, endpoint))
+        if (!strncmp(endpoint, "tcp://", 6) != tcp || !bind_endpoint(socket, endpoint))
             continue;
         snprintf(error, error_bytes, "cannot bind %s: %s", endpoint, zmq_strerror(errno));
         return -1;
@@ -125,6 +127,14 @@ bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes
     snprintf(error, error_bytes, "'%s' is no endpoint; allowed: tcp://HOST:PORT, ipc://PATH",
              endpoint);
     return -1;
+}
+
+/* A socket's guard over TCP cannot be taken off again, so the others come first. */
+int
+bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes)
+{
+    int result = bind_some(socket, endpoints, false, error, error_bytes);
+    return result ? result : bind_some(socket, endpoints, true, error, error_bytes);
 }
 
 /* A SUB socket counts repeats: what is not taken back would outlive an unsubscription. */

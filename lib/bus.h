@@ -23,7 +23,8 @@ void bus_start(void);
 zsock_t *bus_socket(int type, int64_t hwm);
 
 /* Binds every endpoint of a comma-separated list ("tcp://host:port", "ipc://path").
- * A path that somebody listens on is refused, as a port is. For connecting, see discovery.h.
+ * A path that somebody listens on is refused, as a port is. With keys, TCP is guarded (see
+ * bus_guard.h). Once for each socket. For connecting, see discovery.h.
  * 0, or -1 with the endpoint that was refused and the reason in error. */
 int bus_bind(zsock_t *socket, const char *endpoints, char *error, size_t error_bytes);
 

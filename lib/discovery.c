@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_guard.h"
 #include "clock.h"
 #include "discovery.h"
 #include "endpoint.h"
+#include "handshakes.h"
 #include "log.h"
 #include "mem.h"
 #include "peers.h"
@@ -21,7 +23,8 @@
 #define JITTER_PERCENT 10
 /* A retry shows that an address is down, should it have been taken for connected. */
 #define EVENTS                                                                                 \
-    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED)
+    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED |      \
+     HANDSHAKES_FAILED)
 
 /* A name, and the query that is under way or the wait for the next. */
 struct lookup {
@@ -38,6 +41,7 @@ struct lookup {
 struct discovery {
     struct discovery_options options; /* socket is NULL when closing */
     struct peers *peers;
+    struct handshakes *handshakes;
     zsock_t *monitor; /* PAIR: what happens to the socket's connections */
     struct bus_watch *watch;
     struct lookup *lookups;
@@ -53,7 +57,11 @@ act(void *arg, enum peers_action action, const char *endpoint)
     struct discovery *discovery = arg;
     void *handle = zsock_resolve(discovery->options.socket);
     bool connect = action == PEERS_CONNECT;
-    int result = connect ? zmq_connect(handle, endpoint) : zmq_disconnect(handle, endpoint);
+    int result = connect ? bus_guard_connect(discovery->options.socket, endpoint,
+                                             discovery->options.peers, 0)
+                         : zmq_disconnect(handle, endpoint);
+    if (!connect)
+        handshakes_over(discovery->handshakes, endpoint);
     if (!discovery->started)
         return result; /* discovery_new() tells */
     if (result)
@@ -223,10 +231,14 @@ take_event(struct discovery *discovery, zmq_msg_t *head, zmq_msg_t *place)
     text[zmq_msg_size(place)] = 0;
     if (endpoint_read(text, &endpoint) != ENDPOINT_FIXED)
         return;
-    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-        peers_up(discovery->peers, endpoint.text);
-    else
+    if (event & HANDSHAKES_FAILED)
+        handshakes_failed(discovery->handshakes, endpoint.text, event);
+    if (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         peers_down(discovery->peers, endpoint.text);
+        return;
+    }
+    handshakes_over(discovery->handshakes, endpoint.text);
+    peers_up(discovery->peers, endpoint.text);
 }
 
 static bool
@@ -319,6 +331,7 @@ discovery_new(const struct discovery_options *options, char *error, size_t error
     discovery->options = *options;
     discovery->lookups = mem_alloc(names * sizeof *discovery->lookups);
     discovery->peers = peers_new(names, DISCOVERY_ADDRESSES_MAX, act, discovery);
+    discovery->handshakes = handshakes_new(options->loop, options->socket, options->peers);
     bool opened = !open_monitor(discovery);
     if (!opened)
         snprintf(error, error_bytes, "cannot watch a socket: %s", zmq_strerror(errno));
@@ -350,6 +363,7 @@ discovery_destroy(struct discovery **discovery)
         return;
     *discovery = NULL;
     bus_watch_destroy(&old->watch);
+    handshakes_destroy(&old->handshakes);
     zmq_socket_monitor(zsock_resolve(old->options.socket), NULL, 0);
     zsock_destroy(&old->monitor);
     old->options.socket = NULL;

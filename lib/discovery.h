@@ -23,6 +23,7 @@ struct discovery_options {
     uv_loop_t *loop;
     zsock_t *socket;         /* borrowed; must outlive the discovery */
     const char *endpoints;   /* comma-separated, may be empty; borrowed for the call */
+    unsigned peers;          /* whom they lead to: bits of roles, see bus_keys.h */
     int64_t interval_ms;     /* between two resolutions of a name, within a tenth */
     struct metrics *metrics; /* borrowed; NULL: none are kept, the rows do not matter */
     size_t peers_row;        /* gauge: addresses connected or being connected */

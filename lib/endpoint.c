@@ -119,3 +119,23 @@ endpoint_of_address(const struct sockaddr *address, char text[ENDPOINT_BYTES])
              host, port);
     return true;
 }
+
+bool
+endpoint_is_local(const char *text)
+{
+    char host[ENDPOINT_BYTES];
+    struct in_addr ip4;
+    struct in6_addr ip6;
+    const char *tcp = after(text, TCP), *colon = tcp ? strrchr(tcp, ':') : NULL;
+    if (!tcp || !colon || colon - tcp >= ENDPOINT_BYTES)
+        return after(text, IPC);
+    snprintf(host, sizeof host, "%.*s", (int)(colon - tcp), tcp);
+    strip_brackets(host);
+    if (inet_pton(AF_INET6, host, &ip6) == 1 && IN6_IS_ADDR_V4MAPPED(&ip6))
+        return ip6.s6_addr[12] == 127;
+    if (inet_pton(AF_INET6, host, &ip6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&ip6);
+    if (inet_pton(AF_INET, host, &ip4) == 1)
+        return ntohl(ip4.s_addr) >> 24 == 127;
+    return !strcmp(host, "localhost");
+}

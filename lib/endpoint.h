@@ -32,4 +32,8 @@ enum endpoint_kind endpoint_read(const char *text, struct endpoint *endpoint);
  * False when it is of another family. */
 bool endpoint_of_address(const struct sockaddr *address, char text[ENDPOINT_BYTES]);
 
+/* Whether nobody beyond this machine is meant: ipc://, or tcp:// with a loopback address or
+ * "localhost". Any other name, * or interface may lead anywhere. */
+bool endpoint_is_local(const char *text);
+
 #endif

@@ -27,9 +27,15 @@ struct replay_bus {
 };
 
 struct replay_bus *
-replay_bus_new(const char *endpoints, char *error, size_t error_bytes)
+replay_bus_new(uv_loop_t *loop, const struct bus_settings *settings, const char *endpoints,
+               char *error, size_t error_bytes)
 {
     struct replay_bus *bus = mem_alloc(sizeof *bus);
+    struct bus_guard_options guard = {loop, settings, BUS_TAP, NULL, 0};
+    if (bus_guard_open(&guard, error, error_bytes)) {
+        free(bus);
+        return NULL;
+    }
     bus->socket = bus_socket(ZMQ_XPUB, HWM);
     bus->monitor = zsock_new(ZMQ_PAIR);
     bool made = bus->socket && bus->monitor;
@@ -59,6 +65,7 @@ replay_bus_destroy(struct replay_bus **bus, int drain_ms)
     }
     zsock_destroy(&(*bus)->monitor);
     zsock_destroy(&(*bus)->socket);
+    bus_guard_close();
     free(*bus);
     *bus = NULL;
 }

@@ -8,12 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus_guard.h"
+
 #include "record_format.h"
 
 struct replay_bus;
 
-/* Binds the endpoints. NULL with the reason in error. */
-struct replay_bus *replay_bus_new(const char *endpoints, char *error, size_t error_bytes);
+/* Binds the endpoints, guarded as set (borrowed until the end). NULL with the reason in error.
+ */
+struct replay_bus *replay_bus_new(uv_loop_t *loop, const struct bus_settings *settings,
+                                  const char *endpoints, char *error, size_t error_bytes);
 
 /* A libzmq reader whose queue is full loses what the system's buffers hold when its publisher
  * goes (4.3.4); little is in them here, and it gets this long to read before the end. */

@@ -118,6 +118,7 @@ connect_all(struct tap_intake *intake, char **endpoints)
     struct discovery_options options = {.loop = intake->loop,
                                         .socket = intake->socket,
                                         .endpoints = list,
+                                        .peers = TAP_PEERS,
                                         .interval_ms = intake->settings->discovery_interval_ms};
     intake->discovery = discovery_new(&options, error, sizeof error);
     free(list);
@@ -135,8 +136,13 @@ tap_intake_new(uv_loop_t *loop, const struct tap_settings *settings, char **endp
     intake->settings = settings;
     intake->take = take;
     intake->arg = arg;
-    intake->socket = bus_socket(ZMQ_SUB, settings->bus_hwm);
-    if (!intake->socket)
+    struct bus_guard_options guard = {loop, &settings->bus, BUS_TAP, NULL, 0};
+    char error[BUS_ERROR_BYTES];
+    bool guarded = !bus_guard_open(&guard, error, sizeof error);
+    intake->socket = guarded ? bus_socket(ZMQ_SUB, settings->bus_hwm) : NULL;
+    if (!guarded)
+        log_error("tap.keys", error, LOG_NONE);
+    else if (!intake->socket)
         log_error("tap.socket", "cannot make a socket", LOG_STR("reason", strerror(errno)));
     else
         subscribe(intake);
@@ -155,6 +161,7 @@ tap_intake_destroy(struct tap_intake **intake)
     bus_watch_destroy(&(*intake)->watch);
     discovery_destroy(&(*intake)->discovery);
     zsock_destroy(&(*intake)->socket);
+    bus_guard_close();
     free(*intake);
     *intake = NULL;
 }

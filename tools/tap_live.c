@@ -77,7 +77,7 @@ tap_live(int argc, char **argv)
     if (status != SETTINGS_RUN)
         return status;
     settings_start_log(&live.settings.common, "tap");
-    status = tap_check_endpoints("headcount-tap", argv + first);
+    status = tap_check_endpoints("headcount-tap", &live.settings.bus, argv + first);
     if (!status)
         status = run(&live, argv + first);
     settings_free(&tap_live_program, &live.settings);

@@ -219,10 +219,10 @@ run(struct recorder *recorder, const char *path, char **endpoints)
 }
 
 static int
-check_operands(char **operands)
+check_operands(const struct bus_settings *bus, char **operands)
 {
     if (*operands && !bus_endpoints_valid(*operands))
-        return tap_check_endpoints("headcount-tap record", operands + 1);
+        return tap_check_endpoints("headcount-tap record", bus, operands + 1);
     fprintf(stderr, "headcount-tap record: no FILE; allowed: a path or - for stdout, then one "
                     "or more of tcp://HOST:PORT, ipc://PATH\n");
     return EXIT_USAGE;
@@ -237,7 +237,7 @@ tap_record(int argc, char **argv)
     if (status != SETTINGS_RUN)
         return status;
     settings_start_log(&recorder.settings.common, "tap");
-    status = check_operands(argv + first);
+    status = check_operands(&recorder.settings.bus, argv + first);
     if (!status)
         status = run(&recorder, argv[first], argv + first + 1);
     settings_free(&tap_record_program, &recorder.settings);

@@ -230,7 +230,8 @@ open_ends(struct replay *replay)
         replay->show = tap_show_new(&replay->life, &replay->settings, 0, on_room, replay);
         return replay->show ? 0 : -1;
     }
-    replay->bus = replay_bus_new(replay->settings.bind, error, sizeof error);
+    replay->bus = replay_bus_new(&replay->life.loop, &replay->settings.bus,
+                                 replay->settings.bind, error, sizeof error);
     if (!replay->bus)
         log_error("tap.bind", "cannot publish", LOG_STR("reason", error));
     return replay->bus ? 0 : -1;

@@ -76,19 +76,25 @@ tap_speed(const struct tap_settings *settings)
 }
 
 int
-tap_check_endpoints(const char *program, char **endpoints)
+tap_check_endpoints(const char *program, const struct bus_settings *bus, char **endpoints)
 {
+    char error[BUS_ERROR_BYTES];
     static const char allowed[] = "tcp://HOST:PORT, ipc://PATH";
     if (!*endpoints) {
         fprintf(stderr, "%s: no ENDPOINT; allowed: one or more of %s\n", program, allowed);
         return EXIT_USAGE;
     }
     for (; *endpoints; endpoints++) {
-        if (bus_endpoints_valid(*endpoints))
+        const struct bus_ends end = {"ENDPOINT", *endpoints, TAP_PEERS};
+        bool valid = bus_endpoints_valid(*endpoints);
+        if (valid && !bus_settings_check(bus, BUS_TAP, &end, 1, error, sizeof error))
             continue;
-        fprintf(stderr, "%s: '%.100s' is no endpoint; allowed: %s\n", program, *endpoints,
-                allowed);
-        return EXIT_USAGE;
+        if (valid)
+            fprintf(stderr, "%s: %s\n", program, error);
+        else
+            fprintf(stderr, "%s: '%.100s' is no endpoint; allowed: %s\n", program, *endpoints,
+                    allowed);
+        return valid ? EXIT_CONFIGURATION : EXIT_USAGE;
     }
     return 0;
 }
@@ -158,7 +164,11 @@ check_replay(const void *checked, char *error, size_t error_bytes)
                  settings->bind);
         return -1;
     }
-    return check_filter(checked, error, error_bytes);
+    if (check_filter(checked, error, error_bytes))
+        return -1;
+    const struct bus_ends bind = {"BIND", settings->bind ? settings->bind : "", 0};
+    return bus_settings_check(&settings->bus, BUS_TAP, &bind, settings->bind != NULL, error,
+                              error_bytes);
 }
 
 /* Rows that several tables have. */
@@ -188,7 +198,8 @@ check_replay(const void *checked, char *error, size_t error_bytes)
         "NODE_TIMEOUT_MS", SETTING_NUMBER, AT(node_timeout_ms), "3000", 100, 600000, "ms",     \
             NULL, "A gateway or sampler not heard for so long is lost."                        \
     }
-#define LAST_ROWS SETTINGS_COMMON(struct tap_settings, common)
+#define LAST_ROWS                                                                              \
+    SETTINGS_BUS(struct tap_settings, bus), SETTINGS_COMMON(struct tap_settings, common)
 #define SIZE(table_) (sizeof(table_) / sizeof *(table_))
 
 static const struct setting live_table[] = {

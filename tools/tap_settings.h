@@ -5,13 +5,16 @@
 
 #include <stdbool.h>
 
-#include "message.h"
+#include "bus_guard.h"
 #include "settings.h"
+
+#include "message.h"
 
 #include "tap_top.h"
 
 struct tap_settings {
     struct common_settings common;
+    struct bus_settings bus;
     char *auction; /* ids, comma-separated; NULL: all */
     char *kind;    /* names, comma-separated; NULL: all (with auctions: all that name one) */
     /* Live and replay. */
@@ -54,8 +57,13 @@ enum tap_sort tap_sort(const struct tap_settings *settings);
 /* How many times as fast as recorded; 0: as fast as possible. */
 double tap_speed(const struct tap_settings *settings);
 
-/* 0 when there is at least one endpoint, and nothing but endpoints; else EXIT_USAGE after one
- * line on stderr that begins with program. */
-int tap_check_endpoints(const char *program, char **endpoints);
+/* To connect to: gateways and samplers, and another tap's replay. */
+#define TAP_PEERS                                                                              \
+    (BUS_ROLE_BIT(BUS_GATEWAY) | BUS_ROLE_BIT(BUS_SAMPLER) | BUS_ROLE_BIT(BUS_TAP))
+
+/* 0 when there is at least one endpoint, nothing but endpoints (else EXIT_USAGE), and the bus
+ * settings allow them (else EXIT_CONFIGURATION), after one line on stderr that begins with
+ * program. */
+int tap_check_endpoints(const char *program, const struct bus_settings *bus, char **endpoints);
 
 #endif

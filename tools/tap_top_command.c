@@ -248,7 +248,7 @@ tap_top(int argc, char **argv)
     if (status != SETTINGS_RUN)
         return status;
     settings_start_log(&display.settings.common, "tap");
-    status = tap_check_endpoints("headcount-tap top", argv + first);
+    status = tap_check_endpoints("headcount-tap top", &display.settings.bus, argv + first);
     if (!status)
         status = run(&display, argv + first);
     settings_free(&tap_top_program, &display.settings);

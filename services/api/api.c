@@ -47,6 +47,7 @@ close_rest(struct api *api)
     health_destroy(&api->context.health);
     store_client_destroy(&api->context.store);
     live_counts_destroy(&api->context.live);
+    bus_guard_close();
     uv_close((uv_handle_t *)&api->drain, NULL);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&api->signals[i], NULL);
@@ -106,6 +107,9 @@ open_bus(struct api *api, char *error, size_t error_bytes)
     struct store_client_options store = {
         settings->store_endpoints, settings->discovery_interval_ms, settings->internal_api_key,
         settings->bus_hwm,         settings->store_timeout_ms,      api->context.metrics};
+    struct bus_guard_options guard = {&api->loop, &settings->bus, BUS_API, NULL, 0};
+    if (bus_guard_open(&guard, error, error_bytes))
+        return -1;
     api->context.live = live_counts_new(&api->loop, &live, error, error_bytes);
     if (!api->context.live)
         return -1;

@@ -55,6 +55,7 @@ static const struct setting table[] = {
          "Where samplers publish live counts, comma-separated; empty: none."),
     LIST("STORE_ENDPOINTS", store_endpoints, "ipc://run/store.ipc",
          "Where stores take requests, comma-separated; empty: none."),
+    SETTINGS_BUS(struct api_settings, bus),
     SETTINGS_DISCOVERY(struct api_settings, discovery_interval_ms),
     NUMBER("BUS_HWM", bus_hwm, "100000", 1000, 10000000, "messages",
            "High-water mark of the bus sockets."),
@@ -119,7 +120,12 @@ check(const void *arg, char *error, size_t error_bytes)
     }
     if (check_list("SAMPLER_ENDPOINTS", settings->sampler_endpoints, error, error_bytes))
         return -1;
-    return check_list("STORE_ENDPOINTS", settings->store_endpoints, error, error_bytes);
+    if (check_list("STORE_ENDPOINTS", settings->store_endpoints, error, error_bytes))
+        return -1;
+    const struct bus_ends ends[] = {
+        {"SAMPLER_ENDPOINTS", settings->sampler_endpoints, BUS_ROLE_BIT(BUS_SAMPLER)},
+        {"STORE_ENDPOINTS", settings->store_endpoints, BUS_ROLE_BIT(BUS_STORE)}};
+    return bus_settings_check(&settings->bus, BUS_API, ends, 2, error, error_bytes);
 }
 
 const struct settings_program api_program = {

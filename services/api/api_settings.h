@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "admin.h"
+#include "bus_guard.h"
 #include "settings.h"
 
 struct api_settings {
@@ -20,6 +21,7 @@ struct api_settings {
     int64_t drain_s;
     char *sampler_endpoints;
     char *store_endpoints;
+    struct bus_settings bus;
     int64_t discovery_interval_ms;
     int64_t bus_hwm;
     int64_t node_timeout_ms;

@@ -5,6 +5,7 @@
 
 #include "api_metrics.h"
 #include "bus.h"
+#include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"
 #include "live_counts.h"
@@ -179,6 +180,7 @@ open_socket(struct live_counts *live, uv_loop_t *loop,
     struct discovery_options peers = {.loop = loop,
                                       .socket = live->socket,
                                       .endpoints = options->endpoints,
+                                      .peers = BUS_ROLE_BIT(BUS_SAMPLER),
                                       .interval_ms = options->discovery_interval_ms,
                                       .metrics = options->metrics,
                                       .peers_row = METRIC_PEERS_SAMPLERS,

@@ -7,6 +7,7 @@
 
 #include "api_metrics.h"
 #include "bus.h"
+#include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"
 #include "log.h"
@@ -232,6 +233,7 @@ open_socket(struct store_client *client, uv_loop_t *loop,
     struct discovery_options peers = {.loop = loop,
                                       .socket = client->socket,
                                       .endpoints = options->endpoints,
+                                      .peers = BUS_ROLE_BIT(BUS_STORE),
                                       .interval_ms = options->discovery_interval_ms,
                                       .metrics = options->metrics,
                                       .peers_row = METRIC_PEERS_STORES,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"
 #include "log.h"
@@ -189,6 +190,7 @@ count_intake_new(uv_loop_t *loop, const struct count_intake_options *options,
     struct discovery_options peers = {.loop = loop,
                                       .socket = socket,
                                       .endpoints = options->endpoints,
+                                      .peers = BUS_ROLE_BIT(BUS_SAMPLER),
                                       .interval_ms = options->discovery_interval_ms,
                                       .metrics = metrics,
                                       .peers_row = METRIC_PEERS,

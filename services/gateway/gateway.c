@@ -89,6 +89,10 @@ open_bus(struct gateway *gateway)
                                               settings->discovery_interval_ms,
                                           .silence_ms = settings->node_timeout_ms,
                                           .hwm = settings->bus_hwm};
+    struct bus_guard_options guard = {&gateway->loop, &settings->bus, BUS_GATEWAY,
+                                      gateway->metrics, METRIC_PEERS_REFUSED};
+    if (bus_guard_open(&guard, gateway->error, sizeof gateway->error))
+        return -1;
     gateway->publish =
         event_publish_new(&gateway->loop, &publish, gateway->audience, gateway->metrics,
                           gateway->error, sizeof gateway->error);
@@ -141,6 +145,7 @@ close_all(struct gateway *gateway)
     attendance_destroy(&gateway->attendance);
     count_intake_destroy(&gateway->intake);
     event_publish_destroy(&gateway->publish);
+    bus_guard_close();
     broadcast_destroy(&gateway->broadcast);
     admin_destroy(&gateway->admin);
     uv_close((uv_handle_t *)&gateway->terminate, NULL);

@@ -79,4 +79,5 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
                                 METRIC_GAUGE, DISCOVERY_CONNECTED_HELP},
     [METRIC_RESOLUTIONS_FAILED] = {"headcount_gateway_resolutions_failed_total",
                                    "of=\"samplers\"", METRIC_COUNTER, DISCOVERY_FAILED_HELP},
+    BUS_REFUSED_ROWS(METRIC_PEERS_REFUSED),
 };

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_METRICS_H
 #define GATEWAY_METRICS_H
 
+#include "bus_guard.h"
 #include "metrics.h"
 
 #include "viewer_protocol.h"
@@ -42,7 +43,8 @@ enum gateway_metric {
     METRIC_PEERS,
     METRIC_PEERS_CONNECTED,
     METRIC_RESOLUTIONS_FAILED,
-    GATEWAY_METRICS
+    METRIC_PEERS_REFUSED, /* one row a bus_refusal */
+    GATEWAY_METRICS = METRIC_PEERS_REFUSED + BUS_REFUSALS
 };
 
 extern const struct metric gateway_metrics[GATEWAY_METRICS];

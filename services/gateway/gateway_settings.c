@@ -44,6 +44,7 @@ static const struct setting table[] = {
         "SAMPLER_ENDPOINTS", sampler_endpoints, "ipc://run/sampler.ipc", 0, 4096,
         "Endpoints of the samplers, comma-separated; empty: only this gateway's own counts are "
         "shown."),
+    SETTINGS_BUS(struct gateway_settings, bus),
     SETTINGS_DISCOVERY(struct gateway_settings, discovery_interval_ms),
     NUMBER("BUS_HWM", bus_hwm, "100000", 1000, 10000000, "messages",
            "Messages held for a slow peer on the bus before further ones are dropped."),
@@ -88,8 +89,11 @@ check(const void *arg, char *error, size_t error_bytes)
         name = "NODE_TIMEOUT_MS";
         allowed = "more than HEARTBEAT_INTERVAL_MS";
     }
+    const struct bus_ends ends[] = {
+        {"EVENT_BIND", settings->event_bind, 0},
+        {"SAMPLER_ENDPOINTS", settings->sampler_endpoints, BUS_ROLE_BIT(BUS_SAMPLER)}};
     if (!name)
-        return 0;
+        return bus_settings_check(&settings->bus, BUS_GATEWAY, ends, 2, error, error_bytes);
     snprintf(error, error_bytes, "%s: not valid; allowed: %s", name, allowed);
     return -1;
 }

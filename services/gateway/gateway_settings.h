@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "admin.h"
+#include "bus_guard.h"
 #include "settings.h"
 
 struct gateway_settings {
@@ -15,6 +16,7 @@ struct gateway_settings {
     char *node_id;
     char *event_bind;
     char *sampler_endpoints;
+    struct bus_settings bus;
     int64_t discovery_interval_ms;
     int64_t bus_hwm;
     int64_t broadcast_interval_ms;

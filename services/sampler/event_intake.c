@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"
 #include "log.h"
@@ -132,6 +133,7 @@ event_intake_new(const struct event_intake_options *options, char *error, size_t
     struct discovery_options peers = {.loop = options->loop,
                                       .socket = socket,
                                       .endpoints = options->endpoints,
+                                      .peers = BUS_ROLE_BIT(BUS_GATEWAY),
                                       .interval_ms = options->discovery_interval_ms,
                                       .metrics = options->metrics,
                                       .peers_row = METRIC_PEERS_GATEWAYS,

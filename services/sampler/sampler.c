@@ -78,6 +78,7 @@ close_all(struct sampler *sampler)
     event_intake_destroy(&sampler->intake);
     count_publish_destroy(&sampler->publish);
     snapshot_send_destroy(&sampler->send);
+    bus_guard_close();
     admin_destroy(&sampler->admin);
 }
 
@@ -229,7 +230,10 @@ open_admin(struct sampler *sampler, char *error, size_t error_bytes)
 static bool
 open_all(struct sampler *sampler, char *error, size_t error_bytes)
 {
-    return open_publish(sampler, error, error_bytes) &&
+    struct bus_guard_options guard = {&sampler->loop, &sampler->settings->bus, BUS_SAMPLER,
+                                      sampler->metrics, METRIC_PEERS_REFUSED};
+    return !bus_guard_open(&guard, error, error_bytes) &&
+           open_publish(sampler, error, error_bytes) &&
            open_send(sampler, error, error_bytes) && open_intake(sampler, error, error_bytes) &&
            open_admin(sampler, error, error_bytes);
 }

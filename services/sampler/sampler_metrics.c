@@ -84,4 +84,5 @@ const struct metric sampler_metric_table[SAMPLER_METRICS] = {
                                      METRIC_COUNTER, DISCOVERY_FAILED_HELP},
     [METRIC_RESOLUTIONS_STORES] = {NAME("resolutions_failed_total"), "of=\"stores\"",
                                    METRIC_COUNTER, NULL},
+    BUS_REFUSED_ROWS(METRIC_PEERS_REFUSED),
 };

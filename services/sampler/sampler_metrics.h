@@ -2,6 +2,7 @@
 #ifndef SAMPLER_METRICS_H
 #define SAMPLER_METRICS_H
 
+#include "bus_guard.h"
 #include "metrics.h"
 
 enum sampler_metric {
@@ -54,7 +55,8 @@ enum sampler_metric {
     METRIC_CONNECTED_STORES,
     METRIC_RESOLUTIONS_GATEWAYS,
     METRIC_RESOLUTIONS_STORES,
-    SAMPLER_METRICS
+    METRIC_PEERS_REFUSED, /* one row a bus_refusal */
+    SAMPLER_METRICS = METRIC_PEERS_REFUSED + BUS_REFUSALS
 };
 
 extern const struct metric sampler_metric_table[SAMPLER_METRICS];

@@ -24,6 +24,7 @@ static const struct setting table[] = {
      "Where live counts are published."},
     {"STORE_ENDPOINTS", SETTING_TEXT, AT(store_endpoints), "ipc://run/store.ipc", 0, 8192, "",
      NULL, "Stores that take the snapshots, separated by commas; an empty list stores none."},
+    SETTINGS_BUS(struct sampler_settings, bus),
     SETTINGS_DISCOVERY(struct sampler_settings, discovery_interval_ms),
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
      "The key that the store asks for."},
@@ -141,7 +142,13 @@ check(const void *arg, char *error, size_t error_bytes)
     }
     if (check_ordinal(settings, error, error_bytes))
         return -1;
-    return check_lists(settings, error, error_bytes);
+    if (check_lists(settings, error, error_bytes))
+        return -1;
+    const struct bus_ends ends[] = {
+        {"COUNT_BIND", settings->count_bind, 0},
+        {"GATEWAY_ENDPOINTS", settings->gateway_endpoints, BUS_ROLE_BIT(BUS_GATEWAY)},
+        {"STORE_ENDPOINTS", settings->store_endpoints, BUS_ROLE_BIT(BUS_STORE)}};
+    return bus_settings_check(&settings->bus, BUS_SAMPLER, ends, 3, error, error_bytes);
 }
 
 const struct settings_program sampler_program = {

@@ -3,6 +3,7 @@
 #define SAMPLER_SETTINGS_H
 
 #include "admin.h"
+#include "bus_guard.h"
 #include "settings.h"
 
 struct sampler_settings {
@@ -12,6 +13,7 @@ struct sampler_settings {
     char *gateway_endpoints; /* whom to listen to */
     char *count_bind;        /* where counts are published */
     char *store_endpoints;   /* who takes the snapshots */
+    struct bus_settings bus;
     int64_t discovery_interval_ms;
     char *internal_api_key;
     int64_t samplers;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"
 #include "log.h"
@@ -242,6 +243,7 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
     struct discovery_options peers = {.loop = options->loop,
                                       .socket = socket,
                                       .endpoints = options->endpoints,
+                                      .peers = BUS_ROLE_BIT(BUS_STORE),
                                       .interval_ms = options->discovery_interval_ms,
                                       .metrics = options->metrics,
                                       .peers_row = METRIC_PEERS_STORES,

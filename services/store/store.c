@@ -52,6 +52,7 @@ on_stopping(uv_timer_t *timer)
     if (!snapshot_intake_idle(store->intake) && clock_mono_ms() < store->stop_ms)
         return;
     snapshot_intake_destroy(&store->intake);
+    bus_guard_close();
     admin_destroy(&store->admin);
     uv_close((uv_handle_t *)&store->timer, NULL);
     for (size_t i = 0; i < 2; i++)
@@ -75,7 +76,14 @@ static int
 start(struct store *store)
 {
     const struct store_settings *settings = store->settings;
+    char error[BUS_ERROR_BYTES];
     store->metrics = metrics_new(store_metric_table, METRIC_COUNT);
+    struct bus_guard_options guard = {&store->loop, &settings->bus, BUS_STORE, store->metrics,
+                                      METRIC_PEERS_REFUSED};
+    if (bus_guard_open(&guard, error, sizeof error)) {
+        log_error("store.bus", error, LOG_NONE);
+        return -1;
+    }
     store->writer = snapshot_write_new(settings, store->metrics);
     if (!store->writer)
         return -1;
@@ -122,8 +130,10 @@ main(int argc, char **argv)
     if (sodium_init() < 0 || uv_loop_init(&store.loop))
         return EXIT_SYSTEM;
     status = start(&store) ? EXIT_SYSTEM : 0;
-    if (status)
+    if (status) {
         snapshot_intake_destroy(&store.intake);
+        bus_guard_close();
+    }
     uv_run(&store.loop, UV_RUN_DEFAULT);
     snapshot_write_destroy(&store.writer);
     metrics_destroy(&store.metrics);

@@ -36,4 +36,5 @@ const struct metric store_metric_table[METRIC_COUNT] = {
                                    METRIC_COUNTER, "Time that bulk writes took."},
     [METRIC_EXPIRED] = {"headcount_store_expired_total", NULL, METRIC_COUNTER,
                         "Snapshots deleted because of their age."},
+    BUS_REFUSED_ROWS(METRIC_PEERS_REFUSED),
 };

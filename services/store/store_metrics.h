@@ -2,6 +2,7 @@
 #ifndef STORE_METRICS_H
 #define STORE_METRICS_H
 
+#include "bus_guard.h"
 #include "metrics.h"
 
 enum store_metric {
@@ -22,7 +23,8 @@ enum store_metric {
     METRIC_WRITES,
     METRIC_WRITE_MICROSECONDS,
     METRIC_EXPIRED,
-    METRIC_COUNT
+    METRIC_PEERS_REFUSED, /* one row a bus_refusal */
+    METRIC_COUNT = METRIC_PEERS_REFUSED + BUS_REFUSALS
 };
 
 extern const struct metric store_metric_table[METRIC_COUNT];

@@ -12,6 +12,7 @@
 static const struct setting table[] = {
     {"STORE_BIND", SETTING_TEXT, AT(store_bind), "ipc://run/store.ipc", 1, 8192, "", NULL,
      "Where snapshots and changes of settings are taken."},
+    SETTINGS_BUS(struct store_settings, bus),
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
      "The key that every request must carry."},
     {"MONGODB_URI", SETTING_SECRET, AT(mongodb_uri), NULL, 1, 4000, "", NULL,
@@ -50,8 +51,9 @@ check(const void *from, char *error, size_t error_bytes)
         problem =
             "STORE_BIND: is no list of endpoints; allowed: tcp://HOST:PORT and ipc://PATH, "
             "separated by commas";
+    const struct bus_ends end = {"STORE_BIND", settings->store_bind, 0};
     if (!problem)
-        return 0;
+        return bus_settings_check(&settings->bus, BUS_STORE, &end, 1, error, error_bytes);
     snprintf(error, error_bytes, "%s", problem);
     return -1;
 }

@@ -3,9 +3,11 @@
 #define STORE_SETTINGS_H
 
 #include "admin.h"
+#include "bus_guard.h"
 #include "settings.h"
 
 struct store_settings {
+    struct bus_settings bus;
     char *store_bind;
     char *internal_api_key;
     char *mongodb_uri; /* NULL: SQLite */

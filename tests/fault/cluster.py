@@ -104,6 +104,7 @@ class Cluster:
             "PORT": PORTS.get(kind),
             "LISTEN_ADDRESS": "0.0.0.0",
             "DISCOVERY_INTERVAL_MS": 1000,
+            "BUS_INSECURE": "true",
             "SAMPLE_INTERVAL_MS": SAMPLE_MS,
             "SNAPSHOT_INTERVAL_MS": WINDOW_MS,
             **self.keys,

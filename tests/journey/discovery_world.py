@@ -41,6 +41,7 @@ class World:
             "NODE_ID": name,
             "LISTEN_ADDRESS": "0.0.0.0",
             "DISCOVERY_INTERVAL_MS": 200,
+            "BUS_INSECURE": "true",
             "DRAIN_SECONDS": 0,
             "INTERNAL_API_KEY": KEY,
             "ADMIN_API_KEY": KEY,
