@@ -126,8 +126,8 @@ endpoint_is_local(const char *text)
     char host[ENDPOINT_BYTES];
     struct in_addr ip4;
     struct in6_addr ip6;
-    const char *tcp = after(text, TCP), *colon = tcp ? strrchr(tcp, ':') : NULL;
-    if (!tcp || !colon || colon - tcp >= ENDPOINT_BYTES)
+    const char *tcp = after(text, TCP), *colon = strrchr(text, ':');
+    if (!tcp || colon < tcp || colon - tcp >= ENDPOINT_BYTES)
         return after(text, IPC);
     snprintf(host, sizeof host, "%.*s", (int)(colon - tcp), tcp);
     strip_brackets(host);
