@@ -193,7 +193,7 @@ struct bus_keys *
 bus_keys_read(const char *folder, enum bus_role role, char *error, size_t error_bytes)
 {
     struct bus_keys *keys = mem_alloc(sizeof *keys);
-    if (read_own(keys, folder, role, error, error_bytes) ||
+    if ((role != BUS_ROLES && read_own(keys, folder, role, error, error_bytes)) ||
         read_publics(keys, folder, error, error_bytes))
         bus_keys_destroy(&keys);
     return keys;
@@ -226,6 +226,12 @@ size_t
 bus_keys_count(const struct bus_keys *keys)
 {
     return keys->count;
+}
+
+const struct bus_key *
+bus_keys_at(const struct bus_keys *keys, size_t index)
+{
+    return &keys->list[index];
 }
 
 /* One key may stand under several names. */

@@ -37,10 +37,10 @@ enum bus_role bus_role_of(const char *name);
 /* Whether the listener of one role lets clients of another in. */
 bool bus_role_admits(enum bus_role listener, enum bus_role client);
 
-/* Reads the folder for a program of that role. The secret must be a regular file (links are
- * followed, as Kubernetes mounts secrets) that belongs to us or to root, and that others cannot
- * read; its group may when it is root's and we are not. NULL with one line in error that names
- * the file and never what is in it. */
+/* Reads the folder for a program of that role (BUS_ROLES: public keys only). The secret must be
+ * a regular file (links are followed, as Kubernetes mounts secrets) that belongs to us or to
+ * root, and that others cannot read; its group may when it is root's and we are not. NULL with
+ * one line in error that names the file and never what is in it. */
 struct bus_keys *bus_keys_read(const char *folder, enum bus_role role, char *error,
                                size_t error_bytes);
 
@@ -51,8 +51,9 @@ void bus_keys_destroy(struct bus_keys **keys);
 const char *bus_keys_secret(const struct bus_keys *keys);
 const char *bus_keys_public(const struct bus_keys *keys);
 
-/* Public keys read. */
+/* The public keys read, by name. */
 size_t bus_keys_count(const struct bus_keys *keys);
+const struct bus_key *bus_keys_at(const struct bus_keys *keys, size_t index);
 
 /* Whether a listener of the role takes a client with this public key, and the name that decided
  * in *whose (NULL: unknown), which lives as long as keys. */

@@ -39,7 +39,7 @@ import headcount_wire
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("HEADCOUNT_BUILD", ROOT / "build")).resolve()
 FOLDERS = {name: f"services/{name}" for name in ("gateway", "sampler", "store", "api")}
-FOLDERS["tap"] = "tools"
+FOLDERS["tap"] = FOLDERS["keys"] = "tools"
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Undefined|Thread|Memory)Sanitizer|WARNING: ThreadSanitizer"
     r"|runtime error:|DEADLYSIGNAL"

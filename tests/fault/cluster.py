@@ -11,6 +11,7 @@ import pathlib
 import secrets
 import subprocess
 
+import bus_keys
 import harness
 import network
 
@@ -55,6 +56,7 @@ class Cluster:
         self.network.use_dns(self.dns)
         self.keys = {"INTERNAL_API_KEY": secrets.token_urlsafe(24)}
         self.keys["ADMIN_API_KEY"] = secrets.token_urlsafe(24)
+        self.bus_keys = bus_keys.make_keys(self.directory / "bus-keys")
         self.instances = []  # all there ever were
         self.next_number = dict.fromkeys(COUNTS, 0)
         self._start_database()
@@ -104,7 +106,7 @@ class Cluster:
             "PORT": PORTS.get(kind),
             "LISTEN_ADDRESS": "0.0.0.0",
             "DISCOVERY_INTERVAL_MS": 1000,
-            "BUS_INSECURE": "true",
+            "BUS_KEYS": self.bus_keys,
             "SAMPLE_INTERVAL_MS": SAMPLE_MS,
             "SNAPSHOT_INTERVAL_MS": WINDOW_MS,
             **self.keys,

@@ -11,7 +11,8 @@ never taken from an argument: it is read from the environment, or from the first
 
 END
 for program in services/gateway/headcount-gateway services/sampler/headcount-sampler \
-    services/store/headcount-store services/api/headcount-api tools/headcount-tap; do
+    services/store/headcount-store services/api/headcount-api tools/headcount-tap \
+    tools/headcount-keys; do
     "$1/$program" --help-markdown
 done
 for subcommand in record replay top; do
