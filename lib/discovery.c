@@ -20,6 +20,7 @@
 
 #define MONITOR_BUDGET 1000 /* events a turn of the loop */
 #define LOG_INTERVAL_MS 60000
+#define ACTION_LOG_INTERVAL_MS 10000
 #define JITTER_PERCENT 10
 /* A retry shows that an address is down, should it have been taken for connected. */
 #define EVENTS                                                                                 \
@@ -49,7 +50,29 @@ struct discovery {
     size_t pending; /* handles and queries that still point here */
     bool started;
     struct log_limit full_limit;
+    struct log_limit action_limits[2]; /* what was refused, what was done */
 };
+
+/* One line each, unless a name stands for hundreds. */
+static void
+tell_action(struct discovery *discovery, enum peers_action action, const char *endpoint,
+            int error)
+{
+    bool connect = action == PEERS_CONNECT;
+    int64_t suppressed;
+    if (!log_allowed_burst(&discovery->action_limits[!error], clock_mono_ms(),
+                           ACTION_LOG_INTERVAL_MS, &suppressed))
+        return;
+    struct log_field more = {.key = suppressed ? "suppressed" : NULL, .number = suppressed};
+    if (error)
+        log_warn("discovery.refused",
+                 connect ? "an address cannot be connected" : "an address cannot be dropped",
+                 LOG_STR("address", endpoint), LOG_STR("reason", zmq_strerror(error)), more);
+    else
+        log_info(connect ? "discovery.found" : "discovery.dropped",
+                 connect ? "connecting" : "not named any more and not connected",
+                 LOG_STR("address", endpoint), more);
+}
 
 static int
 act(void *arg, enum peers_action action, const char *endpoint)
@@ -60,18 +83,12 @@ act(void *arg, enum peers_action action, const char *endpoint)
     int result = connect ? bus_guard_connect(discovery->options.socket, endpoint,
                                              discovery->options.peers, 0)
                          : zmq_disconnect(handle, endpoint);
+    int error = errno;
     if (!connect)
         handshakes_over(discovery->handshakes, endpoint);
-    if (!discovery->started)
-        return result; /* discovery_new() tells */
-    if (result)
-        log_warn("discovery.refused",
-                 connect ? "an address cannot be connected" : "an address cannot be dropped",
-                 LOG_STR("address", endpoint), LOG_STR("reason", zmq_strerror(errno)));
-    else
-        log_info(connect ? "discovery.found" : "discovery.dropped",
-                 connect ? "connecting" : "not named any more and not connected",
-                 LOG_STR("address", endpoint));
+    if (discovery->started) /* before, discovery_new() tells */
+        tell_action(discovery, action, endpoint, result ? error : 0);
+    errno = error;
     return result;
 }
 

@@ -145,15 +145,33 @@ log_write(enum log_level level, const char *id, const char *text,
         write_text(level, time, id, text, fields);
 }
 
-bool
-log_allowed(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms, int64_t *suppressed)
+static bool
+is_allowed(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms, int64_t most,
+           int64_t *suppressed)
 {
-    if (mono_ms < limit->next_ms) {
+    if (mono_ms >= limit->next_ms) {
+        limit->next_ms = mono_ms + interval_ms;
+        limit->written = 0;
+    }
+    if (limit->written >= most) {
         limit->held_back++;
         return false;
     }
     *suppressed = limit->held_back;
     limit->held_back = 0;
-    limit->next_ms = mono_ms + interval_ms;
+    limit->written++;
     return true;
+}
+
+bool
+log_allowed(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms, int64_t *suppressed)
+{
+    return is_allowed(limit, mono_ms, interval_ms, 1, suppressed);
+}
+
+bool
+log_allowed_burst(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms,
+                  int64_t *suppressed)
+{
+    return is_allowed(limit, mono_ms, interval_ms, LOG_BURST, suppressed);
 }

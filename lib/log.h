@@ -52,10 +52,16 @@ void log_write(enum log_level level, const char *id, const char *text,
  * interval_ms), with the number held back since the last one in *suppressed. Zero-initialised;
  * one thread. */
 struct log_limit {
-    int64_t next_ms;   /* no line before this monotonic time */
+    int64_t next_ms;   /* when the interval that the last line was in is over, monotonic */
+    int64_t written;   /* lines of that interval */
     int64_t held_back; /* lines not written since the last one */
 };
 bool log_allowed(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms,
                  int64_t *suppressed);
+
+/* The same for what seldom comes, and often at a time: at most LOG_BURST per interval_ms. */
+#define LOG_BURST 100
+bool log_allowed_burst(struct log_limit *limit, int64_t mono_ms, int64_t interval_ms,
+                       int64_t *suppressed);
 
 #endif

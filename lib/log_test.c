@@ -130,6 +130,24 @@ test_limit(void **state)
     assert_int_equal(suppressed, 0);
 }
 
+static void
+test_burst(void **state)
+{
+    (void)state;
+    struct log_limit limit = {0};
+    int64_t suppressed = -1;
+    for (int i = 0; i < LOG_BURST; i++) {
+        assert_true(log_allowed_burst(&limit, 5 + i, 1000, &suppressed));
+        assert_int_equal(suppressed, 0);
+    }
+    assert_false(log_allowed_burst(&limit, 200, 1000, &suppressed));
+    assert_false(log_allowed_burst(&limit, 1004, 1000, &suppressed));
+    assert_true(log_allowed_burst(&limit, 1005, 1000, &suppressed));
+    assert_int_equal(suppressed, 2);
+    assert_true(log_allowed_burst(&limit, 1005, 1000, &suppressed));
+    assert_int_equal(suppressed, 0);
+}
+
 /* Nobody reads stderr: no signal, no hang. */
 static void
 test_closed_stderr(void **state)
@@ -150,6 +168,6 @@ main(void)
         cmocka_unit_test(test_text_line),    cmocka_unit_test(test_text_escapes),
         cmocka_unit_test(test_levels),       cmocka_unit_test(test_long_line),
         cmocka_unit_test(test_json_line),    cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_closed_stderr)};
+        cmocka_unit_test(test_burst),        cmocka_unit_test(test_closed_stderr)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

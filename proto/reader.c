@@ -37,7 +37,8 @@ struct reader {
     struct node *nodes;
     struct node *last; /* the last one looked up */
     struct node *next; /* whose renewals are named next; NULL: the first one's */
-    int renewals;      /* named since the last tick */
+    int64_t renewals;  /* that may be named now */
+    int64_t renew_ms;  /* since when no more have been allowed, monotonic */
     uint64_t gaps;
     unsigned troubled; /* how many nodes are */
     int64_t tick_ms;   /* monotonic */
@@ -53,6 +54,8 @@ reader_new(const struct reader_options *options, int64_t mono_ms)
         memcpy(reader->unread, options->unread, sizeof reader->unread);
     reader->options.unread = reader->unread;
     reader->tick_ms = mono_ms;
+    reader->renew_ms = mono_ms;
+    reader->renewals = READER_RENEWALS_MAX;
     return reader;
 }
 
@@ -324,7 +327,6 @@ reader_tick(struct reader *reader, int64_t mono_ms)
 {
     int64_t deaf_ms = mono_ms - reader->tick_ms;
     reader->tick_ms = mono_ms;
-    reader->renewals = 0;
     struct node *node, *next;
     HASH_ITER(hh, reader->nodes, node, next)
     {
@@ -352,10 +354,24 @@ take_renewal(struct node *node, int64_t mono_ms)
     return -1;
 }
 
+/* More of them, as time has passed. */
+static void
+allow_renewals(struct reader *reader, int64_t mono_ms)
+{
+    int64_t passed_ms = mono_ms - reader->renew_ms;
+    if (passed_ms > READER_RENEWALS_MAX / READER_RENEWALS_MS)
+        passed_ms = READER_RENEWALS_MAX / READER_RENEWALS_MS;
+    reader->renewals += passed_ms * READER_RENEWALS_MS;
+    if (reader->renewals > READER_RENEWALS_MAX)
+        reader->renewals = READER_RENEWALS_MAX;
+    reader->renew_ms = mono_ms;
+}
+
 bool
 reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewal *renewal)
 {
-    if (reader->renewals >= READER_RENEWALS_MAX)
+    allow_renewals(reader, mono_ms);
+    if (!reader->renewals)
         return false;
     for (size_t left = HASH_COUNT(reader->nodes); left; left--) {
         struct node *node = reader->next ? reader->next : reader->nodes;
@@ -363,7 +379,7 @@ reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewal *re
         reader->next = shard < 0 ? node->hh.next : node;
         if (shard < 0)
             continue;
-        reader->renewals++;
+        reader->renewals--;
         *renewal = (struct reader_renewal){node->id, (unsigned)shard, node->attempts[shard]};
         return true;
     }

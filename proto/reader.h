@@ -84,9 +84,9 @@ enum reader_result reader_take(struct reader *reader, const struct message *mess
 void reader_tick(struct reader *reader, int64_t mono_ms);
 
 /* The next renewal to ask for now: a node's shard. False: none. Call it until then; it names
- * each at most once a second, all nodes in turn, and at most READER_RENEWALS_MAX between two
- * ticks: each goes to every peer of the socket. node is valid until the next call of anything
- * here. */
+ * each at most once a second, all nodes in turn, and at most READER_RENEWALS_MAX at once and
+ * READER_RENEWALS_MS a millisecond: each goes to every peer of the socket. node is valid until
+ * the next call of anything here. */
 struct reader_renewal {
     const char *node;
     unsigned shard;
@@ -95,6 +95,7 @@ struct reader_renewal {
 };
 #define READER_RESUBSCRIBE 2
 #define READER_RENEWALS_MAX 2000
+#define READER_RENEWALS_MS 20
 bool reader_renewal(struct reader *reader, int64_t mono_ms, struct reader_renewal *renewal);
 
 /* Whether anything may be missing now: a node is overdue, not introduced, or has a gap. */

@@ -73,7 +73,8 @@ list_followed(const struct follow *follow, char *list, size_t list_bytes)
     }
 }
 
-/* Logs and shows in the metrics whether samplers are followed, when that changed. */
+/* Logs and shows in the metrics whether samplers are followed, when that changed. Once a tick,
+ * for samplers that flap. */
 static void
 note_followed(struct count_intake *intake)
 {
@@ -149,7 +150,6 @@ take_message(struct count_intake *intake)
         follow_bye(intake->follow, message, now_ms);
     else
         note_dropped(intake, METRIC_BUS_DROPPED_KIND, "kind");
-    note_followed(intake);
 }
 
 static bool

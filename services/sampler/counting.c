@@ -12,6 +12,7 @@
 #include "sampler_metrics.h"
 
 #define IGNORED_LOG_MS 10000
+#define NEWS_LOG_MS 10000
 
 struct counting {
     struct counting_neighbours to;
@@ -19,6 +20,7 @@ struct counting {
     struct census *census;
     bool started; /* warmed up */
     struct log_limit ignored_limit;
+    struct log_limit news_limits[READER_LEFT + 1];
 };
 
 static struct moment
@@ -34,27 +36,28 @@ on_change(void *arg, const char *auction, uint64_t count)
     count_publish_change(counting->to.publish, auction, count);
 }
 
-/* Gateways come and go rarely: one line each. */
+/* Gateways come and go rarely: one line each, unless hundreds do. */
 static void
 on_news(void *arg, const char *node, enum reader_news news)
 {
+    static const struct {
+        enum log_level level;
+        const char *id, *text;
+    } lines[] = {
+        [READER_FOUND] = {LOG_LEVEL_INFO, "sampler.found", "a gateway is heard"},
+        [READER_RESTARTED] = {LOG_LEVEL_INFO, "sampler.restarted", "a gateway has restarted"},
+        [READER_LOST] = {LOG_LEVEL_WARN, "sampler.lost",
+                         "a gateway is silent; its viewers count no more"},
+        [READER_LEFT] = {LOG_LEVEL_INFO, "sampler.left", "a gateway has left"},
+    };
     struct counting *counting = arg;
-    switch (news) {
-    case READER_FOUND:
-        log_info("sampler.found", "a gateway is heard", LOG_STR("gateway", node));
-        break;
-    case READER_RESTARTED:
-        log_info("sampler.restarted", "a gateway has restarted", LOG_STR("gateway", node));
-        break;
-    case READER_LEFT:
-        log_info("sampler.left", "a gateway has left", LOG_STR("gateway", node));
-        break;
-    case READER_LOST:
-        metrics_add(counting->metrics, METRIC_GATEWAYS_LOST, 1);
-        log_warn("sampler.lost", "a gateway is silent; its viewers count no more",
-                 LOG_STR("gateway", node));
-        break;
-    }
+    int64_t suppressed;
+    metrics_add(counting->metrics, METRIC_GATEWAYS_LOST, news == READER_LOST);
+    if (!log_allowed_burst(&counting->news_limits[news], clock_mono_ms(), NEWS_LOG_MS,
+                           &suppressed))
+        return;
+    LOG_AT(lines[news].level, lines[news].id, lines[news].text, LOG_STR("gateway", node),
+           {.key = suppressed ? "suppressed" : NULL, .number = suppressed});
 }
 
 static void

@@ -419,6 +419,23 @@ def test_dead_sampler_leaves_our_own_count(house):
     house.wait_count(viewer, 8, timeout=5)
 
 
+def test_flapping_sampler_does_not_flood_the_log(house):
+    house.start(samplers=1)
+    sampler = house.peers.sampler("sampler0")
+    house.peers.until(lambda: house.gateway.log_lines("counts.follow"), "it to be followed")
+    started = time.monotonic()
+    heard = house.gateway.metric("headcount_gateway_followings_total")
+    for number in range(1000):
+        sampler.state = ("warming", "ready")[number % 2]
+        sampler.heartbeat()
+    house.peers.until(
+        lambda: house.gateway.metric("headcount_gateway_followings_total") >= heard + 500,
+        "it to be followed again and again",
+    )
+    ticks = 10 * (time.monotonic() - started) + 2
+    assert len(house.gateway.log_lines("counts.follow")) <= ticks
+
+
 def test_restarting_sampler_does_not_flicker(house):
     sampler = house.peers.sampler("sampler0")
     house.start(samplers=1)
@@ -427,6 +444,7 @@ def test_restarting_sampler_does_not_flicker(house):
     house.peers.until(lambda: topic in sampler.watched, "a subscription")
     sampler.count("lot-1", 7)
     house.wait_count(viewer, 7)
+    house.peers.until(lambda: house.gateway.log_lines("counts.follow"), "it to be followed")
     sampler.bye()
     sampler.start(state="warming")
     house.peers.until(lambda: topic in sampler.watched, "a subscription")

@@ -232,6 +232,16 @@ def test_a_gateway_that_answers_nothing_is_asked_in_measure(peers):
     assert 1 <= gateway.subscriptions.count(b"event/") <= seconds + 2
 
 
+def test_hundreds_of_gateways_do_not_flood_the_log(peers):
+    gateway = peers.gateway("gw0")
+    sampler = start(peers)
+    beat = {"kind": "heartbeat", "role": "gateway", "state": "ready", "total": 0, "sequences": {}}
+    for number in range(300):
+        gateway.send(beat | {"node": f"other{number}"})
+    peers.until(lambda: sampler.metric("headcount_sampler_gateways") == 301, "all of them")
+    assert len(sampler.log_lines("sampler.found")) == 100
+
+
 def test_snapshots(peers):
     gateway = peers.gateway("gw0")
     store = peers.store()

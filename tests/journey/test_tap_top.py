@@ -140,7 +140,9 @@ def test_plain_frames(peers, directory):
     assert list(last.nodes) == ["gw-1", "s-1"]
     assert (last.number("gateways"), last.number("samplers")) == (1, 1)
     assert last.number("viewers") == 13 and last.number("heartbeat") > 0
-    assert any(frame.rates["b"] == ("8.0", "0.0") for frame in shown[1:])
+    # 2 in what was a quarter of a second, or longer on a busy machine; exactly: tap_top_test.c
+    rates = [frame.rates["b"] for frame in shown[1:]]
+    assert any(0 < float(joins) < 20 and leaves == "0.0" for joins, leaves in rates), rates
 
 
 def test_rows_and_order(peers):
