@@ -165,9 +165,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_line),    cmocka_unit_test(test_text_escapes),
-        cmocka_unit_test(test_levels),       cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_json_line),    cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_burst),        cmocka_unit_test(test_closed_stderr)};
+        cmocka_unit_test(test_text_line), cmocka_unit_test(test_text_escapes),
+        cmocka_unit_test(test_levels),    cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_json_line), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_burst),     cmocka_unit_test(test_closed_stderr)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
