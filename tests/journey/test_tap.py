@@ -309,7 +309,8 @@ def test_before_the_real_system(system, taps):
     wait_until(lambda: newest("event", "leaves") == 1, what="the leave")
     wait_until(lambda: newest("count", "count") == 2, what="the new count")
     wait_until(lambda: tap.of("snapshot"), what="a snapshot", timeout=20)
-    assert {m["role"] for m in tap.of("heartbeat")} == {"gateway", "sampler"}
+    roles = {"gateway", "sampler"}
+    wait_until(lambda: {m["role"] for m in tap.of("heartbeat")} == roles, what="heartbeats of both")
     assert tap.of("missed") == []
     for message in tap.messages:
         assert wire.decode(*wire.encode(message)) == message
