@@ -28,6 +28,8 @@ struct spool {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
     int lock;
+    char *path;
+    bool reserved; /* room for a journal on a disk that becomes full */
     int64_t bytes_max;
     int64_t bytes;
     size_t records;
@@ -128,6 +130,9 @@ spool_open(const struct spool_options *options, struct spool **opened,
     struct spool *spool = mem_alloc(sizeof *spool);
     spool->db = db;
     spool->lock = lock;
+    spool->path = mem_text(options->path);
+    spool_file_reserve(spool->path);
+    spool->reserved = true;
     spool->bytes_max = options->bytes_max;
     note_sizes(spool);
     note_oldest(spool);
@@ -145,6 +150,7 @@ spool_close(struct spool **spool)
     sqlite3_close((*spool)->db);
     close((*spool)->lock);
     free((*spool)->read);
+    free((*spool)->path);
     free(*spool);
     *spool = NULL;
 }
@@ -304,8 +310,8 @@ drop_one(struct spool *spool, int64_t id, int64_t *freed, size_t *count,
     return result;
 }
 
-int
-spool_drop(struct spool *spool, const int64_t *ids, size_t count, struct spool_error *error)
+static int
+drop_all(struct spool *spool, const int64_t *ids, size_t count, struct spool_error *error)
 {
     int64_t freed = 0;
     size_t dropped = 0;
@@ -316,6 +322,23 @@ spool_drop(struct spool *spool, const int64_t *ids, size_t count, struct spool_e
         return -1;
     spool->records -= dropped;
     spool->bytes -= freed;
+    return 0;
+}
+
+int
+spool_drop(struct spool *spool, const int64_t *ids, size_t count, struct spool_error *error)
+{
+    int result = drop_all(spool, ids, count, error);
+    if (result && error->failure == SPOOL_FAILED && spool_file_release(spool->path)) {
+        spool->reserved = false;
+        result = drop_all(spool, ids, count, error);
+    }
+    if (result)
+        return -1;
+    if (!spool->records && !spool->reserved) {
+        spool_file_reserve(spool->path);
+        spool->reserved = true;
+    }
     note_oldest(spool);
     if (!spool->records) /* the file gives its room back; should that fail, it is reused */
         sqlite3_exec(spool->db, "PRAGMA incremental_vacuum", NULL, NULL, NULL);

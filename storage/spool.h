@@ -18,6 +18,7 @@ struct spool;
 enum spool_failure {
     SPOOL_FULL,    /* no room within bytes_max */
     SPOOL_CORRUPT, /* the file is damaged: close it and open it again */
+    SPOOL_IN_USE,  /* by another process */
     SPOOL_FAILED   /* the disk is full, gone or not to be written: try again later */
 };
 

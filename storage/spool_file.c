@@ -13,6 +13,7 @@
 #include "spool_file.h"
 
 #define BUSY_MS 5000
+#define RESERVE_BYTES (512 * 1024) /* a journal of several records */
 
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL;" /* before the first table, or never */
@@ -64,12 +65,34 @@ spool_file_lock(const char *path, struct spool_error *error)
         errno = reason;
         if (errno != EWOULDBLOCK)
             return fail_of_system(error, "cannot lock", name);
-        error->failure = SPOOL_FAILED;
+        error->failure = SPOOL_IN_USE;
         snprintf(error->text, sizeof error->text,
                  "%.150s is in use by another process; allowed: a file for each", path);
         return -1;
     }
     return lock;
+}
+
+void
+spool_file_reserve(const char *path)
+{
+    char name[SPOOL_PATH_BYTES + 16];
+    snprintf(name, sizeof name, "%s.reserve", path);
+    int file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0)
+        return;
+    int failed = posix_fallocate(file, 0, RESERVE_BYTES);
+    close(file);
+    if (failed)
+        unlink(name);
+}
+
+bool
+spool_file_release(const char *path)
+{
+    char name[SPOOL_PATH_BYTES + 16];
+    snprintf(name, sizeof name, "%s.reserve", path);
+    return !unlink(name);
 }
 
 /* SQLITE_ROW's first column is "ok" when the pages are whole. */
@@ -89,6 +112,10 @@ is_sound(sqlite3 *db)
 static int
 open_file(const char *path, sqlite3 **db)
 {
+    int file =
+        open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite would let others read */
+    if (file >= 0)
+        close(file);
     int result = sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (*db) {
         sqlite3_extended_result_codes(*db, 1);

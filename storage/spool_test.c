@@ -249,6 +249,7 @@ test_a_second_opener(void **state)
     struct fixture *fixture = *state, second = *fixture;
     open_spool(fixture);
     assert_int_equal(open_with(&second, BYTES_MAX), -1);
+    assert_int_equal(second.error.failure, SPOOL_IN_USE);
     assert_non_null(strstr(second.error.text, "in use by another process"));
 }
 
