@@ -9,7 +9,8 @@
 #include "store_request.h"
 #include "wire.h"
 
-#define ACK_ELEMENTS 9
+#define ACK_ELEMENTS 10
+#define ACK_ELEMENTS_LEAST 9 /* a store without a spool */
 #define ACK_TOPIC "ack/"
 #define CODE_BYTES 32
 
@@ -73,7 +74,7 @@ ack_decode(const void *topic, size_t topic_bytes, const void *body, size_t body_
     struct wire_body opened;
     wire_open(&opened, body, body_bytes, WIRE_REQUEST_BYTES_MAX);
     struct wire *wire = &opened.elements;
-    wire_expect(wire, wire->left >= ACK_ELEMENTS - 1, DECODE_FORMAT);
+    wire_expect(wire, wire->left >= ACK_ELEMENTS_LEAST - 1, DECODE_FORMAT);
     ack->id = wire_id(wire);
     ack->code = read_code(wire);
     wire_text(wire, ack->message, sizeof ack->message);
@@ -82,6 +83,8 @@ ack_decode(const void *topic, size_t topic_bytes, const void *body, size_t body_
     ack->ignored = read_rows(wire);
     ack->refused = read_rows(wire);
     read_refusals(wire, ack);
+    if (!wire->result && wire->left)
+        ack->spooled = read_rows(wire);
     enum decode_result result = wire->result;
     wire_close(&opened);
     if (result)
@@ -109,6 +112,7 @@ ack_encode(struct encoder *encoder, const struct ack *ack)
         msgpack_pack_uint64(packer, ack->refusals[i].row);
         encoder_pack_text(packer, ack->refusals[i].reason);
     }
+    msgpack_pack_uint64(packer, ack->spooled);
     return encoder_end(encoder);
 }
 

@@ -49,6 +49,7 @@ struct ack {
     char message[ACK_MESSAGE_BYTES];
     size_t saved, kept, ignored, refused;
     struct refusal *refusals; /* `refused` of them; owned, ack_fini frees them */
+    size_t spooled;           /* safe on the store's disk, not yet in the database */
 };
 
 enum decode_result ack_decode(const void *topic, size_t topic_bytes, const void *body,

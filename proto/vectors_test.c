@@ -71,11 +71,11 @@ show_ack(const struct ack *ack)
     for (size_t i = 0; i < ack->refused; i++)
         json_array_append_new(refusals, json_pack("[Is]", (json_int_t)ack->refusals[i].row,
                                                   ack->refusals[i].reason));
-    return json_pack("{ss sI ss ss sI sI sI sI so}", "kind", "ack", "id", (json_int_t)ack->id,
-                     "code", ack_code_text(ack->code), "message", ack->message, "saved",
-                     (json_int_t)ack->saved, "kept", (json_int_t)ack->kept, "ignored",
-                     (json_int_t)ack->ignored, "refused", (json_int_t)ack->refused, "refusals",
-                     refusals);
+    return json_pack(
+        "{ss sI ss ss sI sI sI sI so sI}", "kind", "ack", "id", (json_int_t)ack->id, "code",
+        ack_code_text(ack->code), "message", ack->message, "saved", (json_int_t)ack->saved,
+        "kept", (json_int_t)ack->kept, "ignored", (json_int_t)ack->ignored, "refused",
+        (json_int_t)ack->refused, "refusals", refusals, "spooled", (json_int_t)ack->spooled);
 }
 
 static void

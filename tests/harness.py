@@ -190,6 +190,8 @@ class Service:
         self.name = name
         self.settings = dict(settings)
         self.settings.setdefault("ADMIN_PORT", free_port())
+        if kind == "store":
+            self.settings.setdefault("SPOOL_PATH", f"{name}-spool.db")
         self.directory = pathlib.Path(directory)
         self.log_path = self.directory / f"{name}.log"
         self.process = None
@@ -605,8 +607,8 @@ class System:
 
     def start(self):
         for service in self.services:
-            # A list that is empty on purpose is given by its flag.
-            lists = ("SAMPLER_ENDPOINTS", "GATEWAY_ENDPOINTS", "STORE_ENDPOINTS")
+            # What is empty on purpose is given by its flag.
+            lists = ("SAMPLER_ENDPOINTS", "GATEWAY_ENDPOINTS", "STORE_ENDPOINTS", "SPOOL_PATH")
             empty = [name for name in lists if service.settings.get(name, "") is None]
             flags = ["--" + name.lower().replace("_", "-") + "=" for name in empty]
             service.start(*flags)

@@ -419,10 +419,11 @@ def decode_ack(topic, body):
     refusals = taken.array(ROWS_MAX)
     _require(len(refusals.values) == ack["refused"])
     ack["refusals"] = [_read_refusal(refusals) for _ in refusals.values]
+    ack["spooled"] = taken.integer(high=ROWS_MAX) if taken.at < len(taken.values) else 0
     return ack
 
 
 def encode_ack(ack):
     values = [VERSION, ack["id"], ack["code"], ack["message"]]
     values += [ack[name] for name in ("saved", "kept", "ignored", "refused")]
-    return b"ack/", _pack(values + [ack["refusals"]])
+    return b"ack/", _pack(values + [ack["refusals"], ack.get("spooled", 0)])

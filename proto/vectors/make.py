@@ -367,21 +367,22 @@ def settings():
 
 def acks():
     file = File()
-    body = [1, 77, "ok", "", 3, 2, 1, 2, [[0, "minViewers: 500 is above avgViewers 445"], [999, ""]]]
+    body = [1, 77, "ok", "", 3, 2, 1, 2, [[0, "minViewers: 500 is above avgViewers 445"], [999, ""]], 4]
     message = {"kind": "ack", "id": 77, "code": "ok", "message": "", "saved": 3, "kept": 2, "ignored": 1, "refused": 2,
-               "refusals": [[0, "minViewers: 500 is above avgViewers 445"], [999, ""]]}
+               "refusals": [[0, "minViewers: 500 is above avgViewers 445"], [999, ""]], "spooled": 4}
     file.good("with refusals", "ack/", body, message)
-    empty = {"kind": "ack", "id": 0, "saved": 0, "kept": 0, "ignored": 0, "refused": 0, "refusals": []}
+    file.good("of a store without a spool", "ack/", body[:9], message | {"spooled": 0}, canonical=False)
+    empty = {"kind": "ack", "id": 0, "saved": 0, "kept": 0, "ignored": 0, "refused": 0, "refusals": [], "spooled": 0}
     for code in ("ok", "unauthorized", "invalid", "version", "unavailable"):
-        file.good(code, "ack/", [1, 0, code, "über alles", 0, 0, 0, 0, []], empty | {"code": code, "message": "über alles"})
-    file.good("the most of everything", "ack/", [1, 2**63 - 1, "ok", "m" * 159, 1000, 1000, 1000, 1, [[7, "r" * 127]]],
+        file.good(code, "ack/", [1, 0, code, "über alles", 0, 0, 0, 0, [], 0], empty | {"code": code, "message": "über alles"})
+    file.good("the most of everything", "ack/", [1, 2**63 - 1, "ok", "m" * 159, 1000, 1000, 1000, 1, [[7, "r" * 127]], 1000],
               empty | {"id": 2**63 - 1, "code": "ok", "message": "m" * 159, "saved": 1000, "kept": 1000, "ignored": 1000,
-                       "refused": 1, "refusals": [[7, "r" * 127]]})
-    file.good("followed by elements of a later version", "ack/", body[:8] + [[[0, "", 1], [1, "", None]], 1],
+                       "refused": 1, "refusals": [[7, "r" * 127]], "spooled": 1000})
+    file.good("followed by elements of a later version", "ack/", body[:8] + [[[0, "", 1], [1, "", None]], 4, 1],
               message | {"refusals": [[0, ""], [1, ""]]}, canonical=False)
     not_bodies(file, "ack/")
     file.cut("ack/", body)
-    file.fewer("ack/", body)
+    file.fewer("ack/", body[:9])
     rows = [("is text", "1", "type"), ("is nil", None, "type"), ("is negative", -1, "range"), ("is 1,001", 1001, "range")]
     file.each("ack/", body, {
         0: VERSION, 1: IDS,
@@ -391,7 +392,7 @@ def acks():
         8: [("is nil", None, "type"), ("is empty", [], "range"), ("has nil", [[0, ""], None], "type"),
             ("has a pair of one", [[0, ""], [1]], "format"), ("has row 1,000", [[0, ""], [1000, ""]], "range"),
             ("has a reason of 128 bytes", [[0, ""], [1, "r" * 128]], "range"),
-            ("has a number for a reason", [[0, 1], [1, ""]], "type")]})
+            ("has a number for a reason", [[0, 1], [1, ""]], "type")], 9: rows})
     file.bad("topic: batch", "topic", "batch/", body)
     file.bad("topic: no slash", "topic", "ack", body)
     return file

@@ -29,6 +29,8 @@ const struct metric api_metric_table[METRIC_COUNT] = {
     COUNTER(METRIC_SNAPSHOTS_KEPT, "snapshots_posted_total", "outcome=\"kept\"", SNAPSHOTS),
     COUNTER(METRIC_SNAPSHOTS_IGNORED, "snapshots_posted_total", "outcome=\"ignored\"",
             SNAPSHOTS),
+    COUNTER(METRIC_SNAPSHOTS_SPOOLED, "snapshots_posted_total", "outcome=\"spooled\"",
+            SNAPSHOTS),
     COUNTER(METRIC_ROWS_SENT, "snapshots_read_total", 0, "Snapshots sent to readers."),
     COUNTER(METRIC_STREAMS_BROKEN, "streams_broken_total", 0,
             "Answers cut short because the database failed midway."),

@@ -28,6 +28,10 @@ answer_post(struct request *request)
                             ack->refusals ? ack->refusals[0].reason : "refused by the store");
     if (ack->saved)
         return send_outcome(request, METRIC_SNAPSHOTS_SAVED, "saved", "Viewer snapshot saved");
+    if (ack->spooled)
+        return send_outcome(request, METRIC_SNAPSHOTS_SPOOLED, "spooled",
+                            "The snapshot is safe on the store's disk and goes on to the "
+                            "database when that answers again");
     if (ack->kept)
         return send_outcome(request, METRIC_SNAPSHOTS_KEPT, "kept",
                             "A snapshot of this time with as many samples is stored already");

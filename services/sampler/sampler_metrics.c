@@ -67,6 +67,7 @@ const struct metric sampler_metric_table[SAMPLER_METRICS] = {
                            "Snapshots that a store has answered."},
     [METRIC_ROWS_KEPT] = {ROWS, "outcome=\"kept\"", METRIC_COUNTER, NULL},
     [METRIC_ROWS_IGNORED] = {ROWS, "outcome=\"ignored\"", METRIC_COUNTER, NULL},
+    [METRIC_ROWS_SPOOLED] = {ROWS, "outcome=\"spooled\"", METRIC_COUNTER, NULL},
     [METRIC_ROWS_REFUSED] = {ROWS, "outcome=\"refused\"", METRIC_COUNTER, NULL},
     [METRIC_DROPPED_ROOM] = {DROPPED, "reason=\"room\"", METRIC_COUNTER,
                              "Snapshots given up before a store had them."},

@@ -142,6 +142,7 @@ note_done(struct snapshot_send *send, const struct ack *ack, const struct outbox
     metrics_add(send->metrics, METRIC_ROWS_SAVED, (int64_t)ack->saved);
     metrics_add(send->metrics, METRIC_ROWS_KEPT, (int64_t)ack->kept);
     metrics_add(send->metrics, METRIC_ROWS_IGNORED, (int64_t)ack->ignored);
+    metrics_add(send->metrics, METRIC_ROWS_SPOOLED, (int64_t)ack->spooled);
     metrics_add(send->metrics, METRIC_ROWS_REFUSED, (int64_t)ack->refused);
     log_refusals(send, ack, batch);
     if (batch->id >= send->next.first_id)

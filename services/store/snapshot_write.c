@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backoff.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
@@ -12,11 +13,12 @@
 #include "bulk.h"
 #include "retention.h"
 #include "snapshot_write.h"
+#include "spooling.h"
 #include "store_metrics.h"
 
 #define GUARD_CAPACITY 200000
 #define JOBS_AT_ONCE 64 /* in one bulk, at most: their rows fit the guard */
-#define RETRY_MS 1000   /* between two attempts to reach a database that is down */
+#define REPORT_MS 1000
 
 struct snapshot_write {
     zactor_t *actor;
@@ -27,6 +29,8 @@ struct snapshot_write {
     struct storage *storage; /* NULL: to be opened */
     bool prepared;
     int64_t retry_ms; /* no attempt to open or prepare before this monotonic time */
+    struct backoff backoff;
+    struct spooling *spooling;
     struct guard *guard;
     struct retention retention;
     int64_t log_ms;   /* when to say what was saved */
@@ -43,7 +47,8 @@ set_ready(struct snapshot_write *writer, bool ready, const char *reason)
         log_info("store.database_up", "the database answers",
                  LOG_STR("kind", storage_kind(writer->storage)));
     else if (!ready && (before || !writer->retry_ms))
-        log_error("store.database_down", "the database does not answer; requests are put off",
+        log_error("store.database_down",
+                  "the database does not answer; snapshots go to the spool, if there is one",
                   LOG_STR("reason", reason));
 }
 
@@ -55,6 +60,14 @@ open_options(const struct snapshot_write *writer, struct storage_options *option
                                         .database = settings->mongodb_database,
                                         .sqlite_path = settings->sqlite_path,
                                         .timeout_ms = (int)settings->database_timeout_ms};
+}
+
+static void
+plan_retry(struct snapshot_write *writer)
+{
+    uint32_t chance = 0;
+    uv_random(NULL, NULL, &chance, sizeof chance, 0, NULL);
+    writer->retry_ms = clock_mono_ms() + backoff_next_ms(&writer->backoff, chance);
 }
 
 /* Opens and prepares the database when that has not been done. 0 when it is usable. */
@@ -73,7 +86,7 @@ reach_database(struct snapshot_write *writer, struct storage_error *error)
     if ((!writer->storage && storage_open(&options, &writer->storage, error)) ||
         storage_prepare(writer->storage, writer->settings->retention_days * 86400, error)) {
         set_ready(writer, false, error->text);
-        writer->retry_ms = clock_mono_ms() + RETRY_MS;
+        plan_retry(writer);
         return -1;
     }
     writer->prepared = true;
@@ -90,7 +103,7 @@ note_failure(struct snapshot_write *writer, const struct storage_error *error)
     set_ready(writer, false, error->text);
     storage_close(&writer->storage);
     writer->prepared = false;
-    writer->retry_ms = clock_mono_ms() + RETRY_MS;
+    plan_retry(writer);
 }
 
 static void
@@ -130,29 +143,68 @@ write_batches(struct snapshot_write *writer, struct job **jobs, size_t count,
                 (end.tv_sec - start.tv_sec) * 1000000 + (end.tv_nsec - start.tv_nsec) / 1000);
     if (result)
         note_failure(writer, error);
+    else
+        backoff_reset(&writer->backoff);
     return result;
+}
+
+/* Batches that the database did not take: safe in the spool, or to be sent again. */
+static void
+keep_or_put_off(struct snapshot_write *writer, struct job **jobs, size_t count,
+                const size_t *refused)
+{
+    const char *reason;
+    for (size_t i = 0; i < count; i++) /* what this attempt refused is looked at again */
+        jobs[i]->ack.refused = refused[i];
+    if (spooling_keep(writer->spooling, jobs, count, &reason))
+        return;
+    for (size_t i = 0; i < count; i++)
+        put_off(jobs[i], reason);
+}
+
+static void
+work_batches(struct snapshot_write *writer, struct job **jobs, size_t count)
+{
+    struct storage_error error;
+    size_t refused[JOBS_AT_ONCE];
+    for (size_t i = 0; i < count; i++)
+        refused[i] = jobs[i]->ack.refused;
+    if (!writer->prepared || write_batches(writer, jobs, count, &error)) {
+        keep_or_put_off(writer, jobs, count, refused);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        spooling_set_aside(writer->spooling, jobs[i], refused[i]);
+}
+
+static void
+work_setting(struct snapshot_write *writer, struct job *job)
+{
+    struct storage_error error;
+    if (!writer->prepared)
+        put_off(job, "the database does not answer");
+    else if (change_setting(writer, job, &error))
+        put_off(job, error.text);
 }
 
 /* Works on a run of jobs: a setting alone, or batches up to the next setting. How many. */
 static size_t
 work_run(struct snapshot_write *writer, struct job **jobs, size_t count)
 {
-    struct storage_error error;
     size_t run = 1;
     bool setting = jobs[0]->request->kind == REQUEST_SETTING;
     while (!setting && run < count && jobs[run]->request->kind == REQUEST_BATCH)
         run++;
-    int result = reach_database(writer, &error);
-    if (!result)
-        result = setting ? change_setting(writer, jobs[0], &error)
-                         : write_batches(writer, jobs, run, &error);
+    if (setting)
+        work_setting(writer, jobs[0]);
+    else
+        work_batches(writer, jobs, run);
     for (size_t i = 0; i < run; i++) {
-        if (result)
-            put_off(jobs[i], error.text);
         writer->total.saved += jobs[i]->request->kind == REQUEST_BATCH ? jobs[i]->ack.saved : 0;
         writer->total.kept += jobs[i]->ack.kept;
         writer->total.ignored += jobs[i]->ack.ignored;
-        writer->total.refused += result ? 0 : jobs[i]->ack.refused;
+        writer->total.spooled += jobs[i]->ack.spooled;
+        writer->total.refused += jobs[i]->ack.code ? 0 : jobs[i]->ack.refused;
     }
     return run;
 }
@@ -165,11 +217,12 @@ log_saved(struct snapshot_write *writer)
     struct ack *total = &writer->total;
     if (now_ms < writer->log_ms)
         return;
-    if (total->saved + total->kept + total->ignored + total->refused)
+    if (total->saved + total->kept + total->ignored + total->refused + total->spooled)
         log_info("store.snapshots_saved", "viewer snapshots saved",
                  LOG_INT("saved", (int64_t)total->saved), LOG_INT("kept", (int64_t)total->kept),
                  LOG_INT("ignored", (int64_t)total->ignored),
-                 LOG_INT("refused", (int64_t)total->refused));
+                 LOG_INT("refused", (int64_t)total->refused),
+                 LOG_INT("spooled", (int64_t)total->spooled));
     *total = (struct ack){0};
     writer->log_ms = now_ms + writer->settings->log_interval_ms;
 }
@@ -179,7 +232,7 @@ expire_some(struct snapshot_write *writer)
 {
     struct storage_error error;
     size_t deleted = 0;
-    if (!retention_due(&writer->retention, clock_mono_ms()) || reach_database(writer, &error))
+    if (!writer->prepared || !retention_due(&writer->retention, clock_mono_ms()))
         return;
     if (retention_run(&writer->retention, writer->storage, &deleted, &error)) {
         log_warn("store.retention", "old snapshots could not be deleted",
@@ -187,6 +240,18 @@ expire_some(struct snapshot_write *writer)
         note_failure(writer, &error);
     }
     metrics_add(writer->metrics, METRIC_EXPIRED, (int64_t)deleted);
+}
+
+static void
+drain_some(struct snapshot_write *writer)
+{
+    struct storage_error error;
+    if (!writer->prepared || clock_mono_ms() < spooling_due_ms(writer->spooling))
+        return;
+    if (spooling_drain(writer->spooling, writer->storage, writer->guard, &error))
+        note_failure(writer, &error);
+    else
+        backoff_reset(&writer->backoff);
 }
 
 /* Reads waiting jobs; false when the pipe says to end. */
@@ -214,8 +279,13 @@ find_wait_ms(const struct snapshot_write *writer)
     int64_t now_ms = clock_mono_ms();
     int64_t due_ms =
         writer->log_ms < writer->retention.due_ms ? writer->log_ms : writer->retention.due_ms;
+    int64_t drain_ms = spooling_due_ms(writer->spooling);
     if (!writer->prepared && writer->retry_ms < due_ms)
         due_ms = writer->retry_ms;
+    if (writer->prepared && drain_ms < due_ms)
+        due_ms = drain_ms;
+    if (drain_ms < INT64_MAX && due_ms > now_ms + REPORT_MS) /* its age is to be told */
+        due_ms = now_ms + REPORT_MS;
     return due_ms <= now_ms ? 1 : due_ms - now_ms;
 }
 
@@ -243,7 +313,9 @@ run_thread(zsock_t *pipe, void *arg)
         zmq_poll(&item, 1, (long)find_wait_ms(writer));
         running = collect(pipe, jobs, &count);
         work_all(writer, pipe, jobs, count);
+        drain_some(writer);
         expire_some(writer);
+        spooling_report(writer->spooling);
         log_saved(writer);
     }
     writer->log_ms = 0;
@@ -266,6 +338,14 @@ snapshot_write_new(const struct store_settings *settings, struct metrics *metric
         free(writer);
         return NULL;
     }
+    writer->spooling = spooling_new(settings, metrics);
+    if (!writer->spooling) {
+        storage_close(&writer->storage);
+        free(writer);
+        return NULL;
+    }
+    writer->backoff = (struct backoff){.least_ms = settings->database_retry_ms,
+                                       .most_ms = settings->database_retry_max_ms};
     writer->guard = guard_new(settings->flag_cache_ms, GUARD_CAPACITY);
     retention_init(&writer->retention, settings->retention_days,
                    settings->retention_interval_ms, clock_mono_ms());
@@ -281,6 +361,7 @@ snapshot_write_destroy(struct snapshot_write **writer)
     if (!*writer)
         return;
     zactor_destroy(&(*writer)->actor);
+    spooling_destroy(&(*writer)->spooling);
     free(*writer);
     *writer = NULL;
 }
@@ -310,5 +391,5 @@ snapshot_write_done(struct snapshot_write *writer)
 bool
 snapshot_write_ready(const struct snapshot_write *writer)
 {
-    return atomic_load(&writer->ready);
+    return atomic_load(&writer->ready) || spooling_usable(writer->spooling);
 }

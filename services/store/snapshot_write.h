@@ -31,7 +31,7 @@ void snapshot_write_submit(struct snapshot_write *writer, struct job **job);
 zsock_t *snapshot_write_pipe(struct snapshot_write *writer);
 struct job *snapshot_write_done(struct snapshot_write *writer);
 
-/* Whether the database answered last time (any thread). */
+/* Whether the database answered last time or rows can be kept without it (any thread). */
 bool snapshot_write_ready(const struct snapshot_write *writer);
 
 #endif

@@ -12,9 +12,9 @@
 
 #include "admin.h"
 #include "bus.h"
-#include "clock.h"
 #include "descriptors.h"
 #include "log.h"
+#include "stop_limit.h"
 
 #include "snapshot_intake.h"
 #include "snapshot_write.h"
@@ -33,14 +33,14 @@ struct store {
     struct snapshot_intake *intake;
     struct admin *admin;
     bool stopping;
-    int64_t stop_ms; /* when to wait no longer */
 };
 
 static bool
 is_ready(void *arg, const char **why)
 {
     struct store *store = arg;
-    *why = store->stopping ? "stopping" : "the database does not answer";
+    *why = store->stopping ? "stopping"
+                           : "the database does not answer, and the spool takes nothing";
     return !store->stopping && snapshot_write_ready(store->writer);
 }
 
@@ -49,7 +49,7 @@ static void
 on_stopping(uv_timer_t *timer)
 {
     struct store *store = timer->data;
-    if (!snapshot_intake_idle(store->intake) && clock_mono_ms() < store->stop_ms)
+    if (!snapshot_intake_idle(store->intake))
         return;
     snapshot_intake_destroy(&store->intake);
     bus_guard_close();
@@ -67,7 +67,7 @@ on_signal(uv_signal_t *signal, int number)
         return;
     log_info("store.stopping", "told to stop", LOG_INT("signal", number));
     store->stopping = true;
-    store->stop_ms = clock_mono_ms() + 2 * store->settings->database_timeout_ms;
+    stop_limit_start(store->settings->stop_timeout_ms);
     snapshot_intake_stop(store->intake);
     uv_timer_start(&store->timer, on_stopping, 0, STOP_TICK_MS);
 }

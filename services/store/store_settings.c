@@ -29,6 +29,22 @@ static const struct setting table[] = {
      "How long an auction's enable flag is remembered before it is read again."},
     {"DATABASE_TIMEOUT_MS", SETTING_NUMBER, AT(database_timeout_ms), "5000", 100, 60000, "ms",
      NULL, "How long one call of the database may take."},
+    {"DATABASE_RETRY_MS", SETTING_NUMBER, AT(database_retry_ms), "250", 10, 60000, "ms", NULL,
+     "About the first wait before a database that failed is tried again; it doubles each "
+     "time."},
+    {"DATABASE_RETRY_MAX_MS", SETTING_NUMBER, AT(database_retry_max_ms), "10000", 10, 600000,
+     "ms", NULL, "The longest such wait."},
+    {"SPOOL_PATH", SETTING_TEXT, AT(spool_path), "data/spool.db", 0, 4000, "", NULL,
+     "The file that keeps snapshots while the database cannot take them, one for each store; "
+     "its "
+     "folder must exist. Empty: none, such snapshots are answered \"unavailable\"."},
+    {"SPOOL_BYTES", SETTING_NUMBER, AT(spool_bytes), "1073741824", 65536, 1099511627776,
+     "bytes", NULL,
+     "The most that the spool keeps; beyond, requests are answered \"unavailable\"."},
+    {"SPOOL_DRAIN_ROWS", SETTING_NUMBER, AT(spool_drain_rows), "5000", 1, 1000000, "rows/s",
+     NULL, "How fast the spool is handed on to a database that is back."},
+    {"STOP_TIMEOUT_MS", SETTING_NUMBER, AT(stop_timeout_ms), "10000", 100, 600000, "ms", NULL,
+     "How long a stop may take: what is not answered by then is sent again by its requester."},
     {"QUEUE_REQUESTS", SETTING_NUMBER, AT(queue_requests), "1024", 1, 100000, "requests", NULL,
      "Requests waiting for the database at most; beyond, they are answered \"unavailable\"."},
     {"LOG_INTERVAL_MS", SETTING_NUMBER, AT(log_interval_ms), "60000", 100, 3600000, "ms", NULL,
@@ -51,6 +67,8 @@ check(const void *from, char *error, size_t error_bytes)
         problem =
             "STORE_BIND: is no list of endpoints; allowed: tcp://HOST:PORT and ipc://PATH, "
             "separated by commas";
+    else if (settings->database_retry_ms > settings->database_retry_max_ms)
+        problem = "DATABASE_RETRY_MS: is above DATABASE_RETRY_MAX_MS; allowed: at most that";
     const struct bus_ends end = {"STORE_BIND", settings->store_bind, 0};
     if (!problem)
         return bus_settings_check(&settings->bus, BUS_STORE, &end, 1, error, error_bytes);

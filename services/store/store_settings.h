@@ -17,6 +17,12 @@ struct store_settings {
     int64_t retention_interval_ms;
     int64_t flag_cache_ms;
     int64_t database_timeout_ms;
+    int64_t database_retry_ms;
+    int64_t database_retry_max_ms;
+    char *spool_path; /* "": none */
+    int64_t spool_bytes;
+    int64_t spool_drain_rows; /* a second */
+    int64_t stop_timeout_ms;
     int64_t queue_requests;
     int64_t log_interval_ms;
     int64_t bus_hwm;

@@ -221,14 +221,16 @@ def test_what_was_acknowledged_survives_a_kill(store_system):
 
 
 @pytest.mark.limit(180)
-def test_a_database_that_goes_and_comes_back(store_system, tmp_path):
+def test_without_a_spool_a_database_goes_and_comes_back(store_system, tmp_path):
     server = harness.MongoServer(tmp_path)
     if server.foreign:
         pytest.skip("MONGODB_URI names a server that is not ours to stop")
     server.install()
     server.start()
     system = store_system(
-        database=harness.Database("mongodb", server), settings={"DATABASE_TIMEOUT_MS": 500}
+        database=harness.Database("mongodb", server),
+        settings={"DATABASE_TIMEOUT_MS": 500},
+        store={"SPOOL_PATH": None},
     )
     try:
         system.store_request(setting("lot-1"))
@@ -250,8 +252,8 @@ def test_a_database_that_goes_and_comes_back(store_system, tmp_path):
         server.stop()
 
 
-def test_a_locked_database_file_loses_nothing(store_system):
-    system = store_system(settings={"DATABASE_TIMEOUT_MS": 200})
+def test_without_a_spool_a_locked_database_file_loses_nothing(store_system):
+    system = store_system(settings={"DATABASE_TIMEOUT_MS": 200}, store={"SPOOL_PATH": None})
     system.store_request(setting("lot-1"))
     with sqlite3.connect(system.database.path, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -264,7 +266,9 @@ def test_a_locked_database_file_loses_nothing(store_system):
 
 
 def test_a_full_queue_says_try_again(store_system):
-    system = store_system(settings={"QUEUE_REQUESTS": 2, "DATABASE_TIMEOUT_MS": 2000})
+    system = store_system(
+        settings={"QUEUE_REQUESTS": 2, "DATABASE_TIMEOUT_MS": 2000}, store={"SPOOL_PATH": None}
+    )
     system.store_request(setting("lot-1"))
     with sqlite3.connect(system.database.path, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -156,7 +156,7 @@ class Plan:
         own = {
             "gateway": {"PORT": str(self.gateway_port), "NODE_ID": name},
             "sampler": internal,
-            "store": {**internal, **self.database()},
+            "store": {**internal, **self.database(), "SPOOL_PATH": str(DATA / "spool.db")},
             "api": {**self.keys, **self.database(), "PORT": str(self.api_port)},
         }[kind]
         result.update(sockets)
