@@ -1,5 +1,6 @@
 /* In: marks. Out: frames to viewers, a slice of an auction at a time. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "mem.h"
 
@@ -72,7 +73,13 @@ broadcast_frame(struct broadcast *broadcast, const struct auction *auction)
     uint64_t count = auction_count(auction);
     if (broadcast->framed == auction && frame->count == count)
         return frame;
-    frame->length = viewer_frame(auction->id, count, (char *)frame->bytes + FRAME_HEAD);
+    unsigned char head[FRAME_HEAD_BYTES];
+    size_t text = viewer_frame(auction->id, count, (char *)frame->room + FRAME_HEAD_BYTES);
+    size_t head_bytes = frame_head(FRAME_TEXT, text, head);
+    unsigned char *start = frame->room + FRAME_HEAD_BYTES - head_bytes;
+    memcpy(start, head, head_bytes);
+    frame->bytes = start;
+    frame->length = head_bytes + text;
     frame->count = count;
     broadcast->framed = auction;
     return frame;

@@ -12,14 +12,15 @@
 #include "metrics.h"
 
 #include "audience.h"
+#include "frame_reader.h"
 #include "viewer_protocol.h"
 
-#define FRAME_HEAD 32 /* room in front of the text for the WebSocket header */
-
+/* As it goes over the wire. */
 struct frame {
-    unsigned char bytes[FRAME_HEAD + FRAME_BYTES]; /* the text begins at FRAME_HEAD */
-    size_t length;                                 /* of the text */
-    uint64_t count;                                /* that it tells */
+    unsigned char room[FRAME_HEAD_BYTES + FRAME_BYTES];
+    const unsigned char *bytes; /* in room: the head, and the text right behind it */
+    size_t length;
+    uint64_t count; /* that it tells */
 };
 
 /* Sends frame to viewer and notes it in viewer->told, or leaves that as it is when the viewer

@@ -20,11 +20,11 @@
 #include "gateway_metrics.h"
 #include "gateway_settings.h"
 #include "listener.h"
+#include "tls_files.h"
 #include "viewer_socket.h"
 
 #define ERROR_BYTES 512
-#define AUCTIONS_MAX 1000000 /* held at once, those lately left too */
-#define LAST_TURNS_MAX 100   /* of the loop, for handles to close in */
+#define LAST_TURNS_MAX 100 /* of the loop, for handles to close in */
 
 struct gateway {
     uv_loop_t loop;
@@ -37,8 +37,9 @@ struct gateway {
     struct attendance *attendance;
     struct listener *listener;
     struct viewer_socket *viewers;
+    struct tls_files *tls; /* NULL: plain */
     struct admin *admin;
-    uv_signal_t terminate, interrupt;
+    uv_signal_t terminate, interrupt, hangup;
     bool ready;
     bool stopping;
     char error[ERROR_BYTES];
@@ -59,12 +60,19 @@ draw_seed(void)
     return getrandom(&seed, sizeof seed, 0) == sizeof seed ? seed : (uint64_t)uv_hrtime();
 }
 
+/* Connections for so many viewers, with those that are about to become some. */
+static int64_t
+sockets_for(int64_t viewers)
+{
+    return viewers + viewers / 16 + 64;
+}
+
 static int
 open_port(struct gateway *gateway)
 {
     struct gateway_settings *settings = &gateway->settings;
     int64_t asked = settings->max_connections;
-    int64_t sockets = listener_reserve(asked + asked / 16 + 64);
+    int64_t sockets = listener_reserve(sockets_for(asked) + LISTENER_BUDGET);
     if (sockets < asked) {
         settings->max_connections = sockets;
         log_warn("gateway.descriptors", "the limit of open files allows fewer connections",
@@ -109,17 +117,40 @@ open_viewers(struct gateway *gateway)
     const struct gateway_settings *settings = &gateway->settings;
     struct attendance_parts parts = {gateway->audience, gateway->broadcast, gateway->publish,
                                      gateway->intake, gateway->metrics};
-    int64_t most = settings->max_connections;
-    struct viewer_socket_options options = {.viewers_max = most,
-                                            .sockets_max = most + most / 16 + 64,
-                                            .allowed_origins = settings->allowed_origins,
-                                            .ping_interval_ms = settings->ping_interval_ms,
-                                            .ping_timeout_ms = settings->ping_timeout_ms};
+    struct viewer_socket_options options = {
+        .viewers_max = settings->max_connections,
+        .sockets_max = sockets_for(settings->max_connections),
+        .handshakes_max = settings->handshakes_max,
+        .handshake_timeout_ms = settings->handshake_timeout_ms,
+        .address_max = (uint64_t)settings->connections_per_address,
+        .trusted_proxies = settings->trusted_proxies,
+        .forwarded =
+            strcmp(settings->forwarded_header, "forwarded") ? FORWARDED_X : FORWARDED_RFC,
+        .allowed_origins = settings->allowed_origins,
+        .message_bytes_max = (uint64_t)settings->message_bytes_max,
+        .messages_per_second = settings->messages_per_second,
+        .ping_interval_ms = settings->ping_interval_ms,
+        .ping_timeout_ms = settings->ping_timeout_ms,
+        .tls = gateway->tls ? tls_files_server(gateway->tls) : NULL};
     gateway->attendance = attendance_new(&gateway->loop, &parts);
     gateway->viewers =
         viewer_socket_new(&gateway->loop, &options, gateway->attendance, gateway->broadcast,
                           gateway->metrics, gateway->error, sizeof gateway->error);
     return gateway->viewers ? 0 : -1;
+}
+
+static int
+open_tls(struct gateway *gateway)
+{
+    const struct gateway_settings *settings = &gateway->settings;
+    struct tls_files_options options = {.cert_path = settings->tls_cert_file,
+                                        .key_path = settings->tls_key_file,
+                                        .check_ms = settings->tls_check_interval_ms};
+    if (!options.cert_path)
+        return 0;
+    gateway->tls = tls_files_new(&gateway->loop, &options, gateway->metrics, gateway->error,
+                                 sizeof gateway->error);
+    return gateway->tls ? 0 : -1;
 }
 
 static int
@@ -147,7 +178,9 @@ close_all(struct gateway *gateway)
     event_publish_destroy(&gateway->publish);
     bus_guard_close();
     broadcast_destroy(&gateway->broadcast);
+    tls_files_destroy(&gateway->tls);
     admin_destroy(&gateway->admin);
+    uv_close((uv_handle_t *)&gateway->hangup, NULL);
     uv_close((uv_handle_t *)&gateway->terminate, NULL);
     uv_close((uv_handle_t *)&gateway->interrupt, NULL);
 }
@@ -182,6 +215,15 @@ on_signal(uv_signal_t *signal, int number)
                         gateway);
 }
 
+static void
+on_hangup(uv_signal_t *signal, int number)
+{
+    struct gateway *gateway = signal->data;
+    (void)number;
+    if (gateway->tls)
+        tls_files_reload(gateway->tls);
+}
+
 /* Listens last: from then on viewers come, and where gateways share the port none may come to
  * one that does not serve them. */
 static int
@@ -195,6 +237,7 @@ start(struct gateway *gateway)
     }
     uv_signal_start(&gateway->terminate, on_signal, SIGTERM);
     uv_signal_start(&gateway->interrupt, on_signal, SIGINT);
+    uv_signal_start(&gateway->hangup, on_hangup, SIGHUP);
     event_publish_set_state(gateway->publish, NODE_READY);
     gateway->ready = true;
     metrics_set(gateway->metrics, METRIC_READY, 1);
@@ -211,9 +254,10 @@ run(struct gateway *gateway)
 {
     uv_signal_init(&gateway->loop, &gateway->terminate);
     uv_signal_init(&gateway->loop, &gateway->interrupt);
-    gateway->terminate.data = gateway->interrupt.data = gateway;
-    bool opened = !open_port(gateway) && !open_bus(gateway) && !open_viewers(gateway) &&
-                  !open_admin(gateway) && !start(gateway);
+    uv_signal_init(&gateway->loop, &gateway->hangup);
+    gateway->terminate.data = gateway->interrupt.data = gateway->hangup.data = gateway;
+    bool opened = !open_tls(gateway) && !open_port(gateway) && !open_bus(gateway) &&
+                  !open_viewers(gateway) && !open_admin(gateway) && !start(gateway);
     if (opened)
         uv_run(&gateway->loop, UV_RUN_DEFAULT);
     else
@@ -244,7 +288,7 @@ main(int argc, char **argv)
     bus_start();
     uv_loop_init(&gateway.loop);
     gateway.metrics = metrics_new(gateway_metrics, GATEWAY_METRICS);
-    gateway.audience = audience_new(draw_seed(), AUCTIONS_MAX);
+    gateway.audience = audience_new(draw_seed(), (size_t)gateway.settings.auctions_max);
     gateway.broadcast =
         broadcast_new(&gateway.loop, gateway.settings.broadcast_interval_ms, gateway.metrics);
     status = run(&gateway);

@@ -6,6 +6,8 @@
 #define REFUSED(verdict_, reason_, help_)                                                      \
     [METRIC_REFUSED + (verdict_)-VIEWER_NOT_FOUND] = {                                         \
         "headcount_gateway_refused_total", "reason=\"" reason_ "\"", METRIC_COUNTER, help_}
+#define MORE_REFUSED(row_, reason_)                                                            \
+    [row_] = {"headcount_gateway_refused_total", "reason=\"" reason_ "\"", METRIC_COUNTER, NULL}
 #define CLOSED(row_, reason_, help_)                                                           \
     [row_] = {"headcount_gateway_closed_total", "reason=\"" reason_ "\"", METRIC_COUNTER, help_}
 #define DROPPED(row_, reason_, help_)                                                          \
@@ -34,9 +36,18 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
     REFUSED(VIEWER_AUCTION_INVALID, "invalid_auction", NULL),
     REFUSED(VIEWER_QUERY, "invalid_query", NULL),
     REFUSED(VIEWER_ORIGIN, "origin", NULL),
+    REFUSED(VIEWER_REQUEST, "bad_request", NULL),
+    REFUSED(VIEWER_TARGET, "target_too_long", NULL),
+    REFUSED(VIEWER_HEADERS, "headers_too_large", NULL),
+    REFUSED(VIEWER_VERSION, "http_version", NULL),
+    REFUSED(VIEWER_ADDRESS, "address", NULL),
     REFUSED(VIEWER_FULL, "full", NULL),
+    REFUSED(VIEWER_AUCTIONS, "auctions", NULL),
     REFUSED(VIEWER_LEAVING, "shutting_down", NULL),
-    REFUSED(VIEWER_VERDICTS, "overflow", NULL),
+    MORE_REFUSED(METRIC_REFUSED_OVERFLOW, "overflow"),
+    MORE_REFUSED(METRIC_REFUSED_CROWDED, "handshakes"),
+    MORE_REFUSED(METRIC_REFUSED_SLOW, "slow_handshake"),
+    MORE_REFUSED(METRIC_REFUSED_TLS, "tls"),
     COUNTER(METRIC_FRAMES, "headcount_gateway_frames_total", "Counts sent to viewers."),
     COUNTER(METRIC_FRAMES_HELD, "headcount_gateway_frames_held_total",
             "Counts not sent at once because the viewer had not read the last ones."),
@@ -49,6 +60,16 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
     CLOSED(METRIC_CLOSED_BIG, "too_big", NULL),
     CLOSED(METRIC_CLOSED_NOISY, "too_many_frames", NULL),
     CLOSED(METRIC_CLOSED_DRAINED, "drained", NULL),
+    CLOSED(METRIC_CLOSED_PROTOCOL, "protocol", NULL),
+    CLOSED(METRIC_CLOSED_NO_UTF8, "no_utf8", NULL),
+    GAUGE(METRIC_ADDRESSES, "headcount_gateway_addresses",
+          "Addresses (IPv6: networks of 64 bits) with a connection that counts for them."),
+    GAUGE(METRIC_TLS_ENDS, "headcount_gateway_tls_certificate_ends_seconds",
+          "When the certificate in use ends, since 1970; 0: no TLS."),
+    [METRIC_TLS_LOADED] = {"headcount_gateway_tls_reloads_total", "result=\"loaded\"",
+                           METRIC_COUNTER, "Times the certificate was read again."},
+    [METRIC_TLS_FAILED] = {"headcount_gateway_tls_reloads_total", "result=\"kept\"",
+                           METRIC_COUNTER, NULL},
     COUNTER(METRIC_EVENTS, "headcount_gateway_events_total", "Joins and leaves published."),
     COUNTER(METRIC_STATES, "headcount_gateway_states_total",
             "Messages published in answer to subscriptions."),

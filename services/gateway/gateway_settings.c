@@ -11,6 +11,7 @@
 
 #include "auction.h"
 
+#include "address.h"
 #include "gateway_settings.h"
 #include "origin.h"
 
@@ -62,10 +63,49 @@ static const struct setting table[] = {
            "Over how long viewers are asked to connect elsewhere at a stop."),
     NUMBER("MAX_CONNECTIONS", max_connections, "100000", 1, 10000000, "",
            "Viewers at once; further ones are refused."),
+    NUMBER("CONNECTIONS_PER_ADDRESS", connections_per_address, "1000", 0, 10000000, "",
+           "Connections at once from one IPv4 address or one IPv6 network of 64 bits; 0: no "
+           "limit. Trusted proxies have none of their own."),
+    TEXT("TRUSTED_PROXIES", trusted_proxies, "127.0.0.0/8,::1", 1, 65536,
+         "Addresses and networks of proxies that are believed when they say whose connection "
+         "they bring, comma-separated (10.0.0.0/8); none: nobody is."),
+    {"FORWARDED_HEADER", SETTING_CHOICE, offsetof(struct gateway_settings, forwarded_header),
+     "x-forwarded-for", 0, 0, "", "x-forwarded-for|forwarded",
+     "The header in which trusted proxies say so; the other one is not looked at."},
+    NUMBER(
+        "HANDSHAKES_MAX", handshakes_max, "10000", 1, 10000000, "",
+        "Connections at once that are no viewer's yet or no more; beyond, the oldest of them "
+        "is closed for the new one."),
+    NUMBER("HANDSHAKE_TIMEOUT_MS", handshake_timeout_ms, "10000", 100, 600000, "ms",
+           "How long a connection may take to become a viewer's, TLS included."),
+    NUMBER("MESSAGE_BYTES_MAX", message_bytes_max, "4096", 0, 1048576, "bytes",
+           "Longest message of a viewer (nothing is done with them); beyond: close 1009."),
+    NUMBER("MESSAGES_PER_SECOND", messages_per_second, "10", 1, 100000, "",
+           "Frames a viewer may send, pings and parts of messages too; ten seconds' worth may "
+           "come at once, beyond: close 1008."),
+    NUMBER("AUCTIONS_MAX", auctions_max, "100000", 1, 10000000, "",
+           "Auctions held at once, those left within the last minute too; viewers of further "
+           "ones are refused."),
     TEXT("ALLOWED_ORIGINS", allowed_origins, "*", 1, 65536,
          "Origins whose pages may connect, comma-separated (https://shop.example); * allows "
          "all."),
+    TEXT(
+        "TLS_CERT_FILE", tls_cert_file, NULL, 1, 4096,
+        "Certificate of the port for viewers, with its chain, PEM; makes it wss://. Read again "
+        "when it changes and on SIGHUP."),
+    TEXT("TLS_KEY_FILE", tls_key_file, NULL, 1, 4096, "Key of that certificate, PEM."),
+    NUMBER("TLS_CHECK_INTERVAL_MS", tls_check_interval_ms, "5000", 50, 3600000, "ms",
+           "How often it is looked whether these files have changed."),
 };
+
+static bool
+are_networks(const char *text)
+{
+    struct networks *networks = networks_read(text);
+    bool valid = networks;
+    networks_destroy(&networks);
+    return valid;
+}
 
 static int
 check(const void *arg, char *error, size_t error_bytes)
@@ -85,6 +125,12 @@ check(const void *arg, char *error, size_t error_bytes)
     } else if (!origins_valid(settings->allowed_origins)) {
         name = "ALLOWED_ORIGINS";
         allowed = "* or https://HOST[:PORT], comma-separated";
+    } else if (!are_networks(settings->trusted_proxies)) {
+        name = "TRUSTED_PROXIES";
+        allowed = "none, or ADDRESS[/BITS], comma-separated";
+    } else if (!settings->tls_cert_file != !settings->tls_key_file) {
+        name = settings->tls_cert_file ? "TLS_KEY_FILE" : "TLS_CERT_FILE";
+        allowed = "a file, together with the other of the pair";
     } else if (settings->node_timeout_ms <= settings->heartbeat_interval_ms) {
         name = "NODE_TIMEOUT_MS";
         allowed = "more than HEARTBEAT_INTERVAL_MS";

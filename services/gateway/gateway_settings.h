@@ -26,7 +26,18 @@ struct gateway_settings {
     int64_t node_timeout_ms;
     int64_t drain_seconds;
     int64_t max_connections;
+    int64_t connections_per_address;
+    char *trusted_proxies;
+    char *forwarded_header; /* "x-forwarded-for" or "forwarded" */
+    int64_t handshakes_max;
+    int64_t handshake_timeout_ms;
+    int64_t message_bytes_max;
+    int64_t messages_per_second;
+    int64_t auctions_max;
     char *allowed_origins;
+    char *tls_cert_file; /* NULL: no TLS */
+    char *tls_key_file;
+    int64_t tls_check_interval_ms;
 };
 
 extern const struct settings_program gateway_program;

@@ -16,7 +16,6 @@
 #include "listener.h"
 
 #define BACKLOG 4096
-#define ACCEPT_BUDGET 64       /* a turn of the loop */
 #define PAUSE_MS 100           /* after descriptors ran out */
 #define SEND_BUFFER_BYTES 8192 /* of a viewer's socket: stale counts pile up in it */
 #define OTHER_DESCRIPTORS 128  /* everything but viewers' sockets */
@@ -46,10 +45,13 @@ static bool
 accept_waiting(struct listener *listener, int most)
 {
     while (most--) {
-        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage peer = {0};
+        socklen_t peer_bytes = sizeof peer;
+        int fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_bytes,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             metrics_add(listener->metrics, METRIC_ACCEPTED, 1);
-            listener->accept(listener->arg, fd);
+            listener->accept(listener->arg, fd, (struct sockaddr *)&peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             return false;
         } else if (errno == EAGAIN) {
@@ -64,7 +66,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 {
     struct listener *listener = poll->data;
     (void)status, (void)events;
-    if (accept_waiting(listener, ACCEPT_BUDGET))
+    if (accept_waiting(listener, LISTENER_BUDGET))
         return;
     metrics_add(listener->metrics, METRIC_ACCEPT_PAUSES, 1);
     uv_poll_stop(poll);

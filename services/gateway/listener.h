@@ -8,14 +8,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "metrics.h"
 
+#define LISTENER_BUDGET 64 /* connections accepted in a turn of the loop, at most */
+
 struct listener;
 
-/* Takes over fd, non-blocking. */
-typedef void listener_accept_f(void *arg, int fd);
+/* Takes over fd, non-blocking. peer: who connected. */
+typedef void listener_accept_f(void *arg, int fd, const struct sockaddr *peer);
 
 /* Binds, so that a port held by another program shows now; nobody can connect yet, so that
  * nobody is lost should the start fail. NULL with the reason in error. */

@@ -1,70 +1,77 @@
-/* In: a request's headers. Out: a verdict, a response. */
+/* In: bytes. Out: a verdict. */
 #include <string.h>
 
+#include "mem.h"
+
+#include "request_head.h"
 #include "viewer_handshake.h"
 
-#define TEXT_BYTES 256
+static const enum viewer_verdict faults[] = {[HEAD_BAD] = VIEWER_REQUEST,
+                                             [HEAD_TARGET] = VIEWER_TARGET,
+                                             [HEAD_FIELDS] = VIEWER_HEADERS,
+                                             [HEAD_VERSION] = VIEWER_VERSION};
 
-static const char *
-copy_header(struct lws *wsi, enum lws_token_indexes header, char text[TEXT_BYTES])
-{
-    if (!lws_hdr_total_length(wsi, header))
-        return NULL;
-    if (lws_hdr_copy(wsi, text, TEXT_BYTES, header) < 0)
-        text[0] = 0; /* too long to be anything known */
-    return text;
-}
-
-/* Whether the list of a Connection header names upgrade. */
-static bool
-names_upgrade(const char *connection)
-{
-    for (; connection && *connection; connection += strcspn(connection, ",")) {
-        connection += strspn(connection, ", \t");
-        if (!strncasecmp(connection, "upgrade", 7) && strchr(", \t", connection[7]))
-            return true;
-    }
-    return false;
-}
-
+/* Puts the bytes behind those kept before, as far as a head may go. */
 static void
-read_arguments(struct lws *wsi, struct viewer_request *request,
-               char texts[ARGUMENTS_MAX][TEXT_BYTES])
+keep(struct connection *connection, const char *bytes, size_t length)
 {
-    if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS))
-        return;
-    for (int i = 0; lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
-        if (i == ARGUMENTS_MAX ||
-            lws_hdr_copy_fragment(wsi, texts[i], TEXT_BYTES, WSI_TOKEN_HTTP_URI_ARGS, i) < 0) {
-            request->arguments_over = true;
-            return;
-        }
-        request->arguments[request->argument_count++] = texts[i];
+    size_t room = HEAD_BYTES_MAX + 1 - connection->head_bytes;
+    if (length > room)
+        length = room;
+    connection->head = mem_resize(connection->head, connection->head_bytes + length);
+    memcpy(connection->head + connection->head_bytes, bytes, length);
+    connection->head_bytes += (uint32_t)length;
+}
+
+/* Counts a connection that a proxy brought for its viewer. */
+static enum viewer_verdict
+count_viewer(const struct handshake_rules *rules, struct connection *connection,
+             const struct viewer_request *request)
+{
+    const struct forwarded_lines *lines = &request->forwarded[rules->form];
+    struct address address;
+    if (!connection->proxied ||
+        !forwarded_viewer(rules->form, lines->at, lines->count, rules->proxies, &address))
+        return VIEWER_ADMIT;
+    connection->member = crowd_enter(rules->crowd, &address);
+    return connection->member ? VIEWER_ADMIT : VIEWER_ADDRESS;
+}
+
+static enum viewer_verdict
+judge(const struct handshake_rules *rules, struct connection *connection,
+      const struct viewer_request *request, bool more, char auction[AUCTION_BYTES])
+{
+    enum viewer_verdict verdict =
+        viewer_request_check(request, rules->allowed_origins, auction);
+    if (verdict != VIEWER_ADMIT)
+        return verdict;
+    if (more) /* nobody may speak before the answer; somebody smuggles */
+        return VIEWER_REQUEST;
+    return count_viewer(rules, connection, request);
+}
+
+bool
+viewer_handshake_read(const struct handshake_rules *rules, struct connection *connection,
+                      char *bytes, size_t length, enum viewer_verdict *verdict,
+                      char auction[AUCTION_BYTES], const char **key)
+{
+    struct viewer_request request;
+    size_t used = 0;
+    if (connection->head_bytes) {
+        keep(connection, bytes, length);
+        bytes = connection->head;
+        length = connection->head_bytes;
     }
-}
-
-enum viewer_verdict
-viewer_handshake_check(struct lws *wsi, const char *upgrade, const char *allowed_origins,
-                       char auction[AUCTION_BYTES])
-{
-    char arguments[ARGUMENTS_MAX][TEXT_BYTES], path[TEXT_BYTES], connection[TEXT_BYTES],
-        version[TEXT_BYTES], protocols[TEXT_BYTES], origin[TEXT_BYTES];
-    struct viewer_request request = {.upgrade = upgrade};
-    request.get = lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI);
-    request.path = copy_header(wsi, request.get ? WSI_TOKEN_GET_URI : WSI_TOKEN_POST_URI, path);
-    request.connection = names_upgrade(copy_header(wsi, WSI_TOKEN_CONNECTION, connection));
-    request.key = lws_hdr_total_length(wsi, WSI_TOKEN_KEY);
-    request.version = copy_header(wsi, WSI_TOKEN_VERSION, version);
-    request.protocols = copy_header(wsi, WSI_TOKEN_PROTOCOL, protocols);
-    request.origin = copy_header(wsi, WSI_TOKEN_ORIGIN, origin);
-    read_arguments(wsi, &request, arguments);
-    return viewer_request_check(&request, allowed_origins, auction);
-}
-
-void
-viewer_handshake_answer(struct lws *wsi, enum viewer_verdict verdict, bool ready)
-{
-    unsigned char response[LWS_PRE + RESPONSE_BYTES];
-    size_t length = viewer_response(verdict, ready, (char *)response + LWS_PRE);
-    lws_write(wsi, response + LWS_PRE, length, LWS_WRITE_HTTP);
+    enum head_read read = request_head_read(bytes, length, &request, &used);
+    if (read == HEAD_MORE && !connection->head_bytes)
+        keep(connection, bytes, length);
+    if (read == HEAD_MORE)
+        return false;
+    if (read != HEAD_WHOLE) {
+        *verdict = faults[read];
+        return true;
+    }
+    *verdict = judge(rules, connection, &request, used < length, auction);
+    *key = request.key;
+    return true;
 }

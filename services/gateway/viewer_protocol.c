@@ -1,13 +1,15 @@
 /* In: requests, counts. Out: verdicts, responses, frames. */
 #include <assert.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "origin.h"
 #include "viewer_protocol.h"
 
 #define ENDPOINT "/ws"
+#define ACCEPT_SALT "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455, 1.3 */
 
 static const struct {
     unsigned status;
@@ -38,6 +40,18 @@ static const struct {
                       "arguments; allowed: one auction"},
     [VIEWER_ORIGIN] = {403, "Forbidden", "", "foreign_origin",
                        "pages of this origin may not connect"},
+    [VIEWER_REQUEST] = {400, "Bad Request", "", "bad_request",
+                        "the request is malformed or ambiguous"},
+    [VIEWER_TARGET] = {414, "URI Too Long", "", "target_too_long", "the target is too long"},
+    [VIEWER_HEADERS] = {431, "Request Header Fields Too Large", "", "headers_too_large",
+                        "the headers are too many or too long"},
+    [VIEWER_VERSION] = {505, "HTTP Version Not Supported", "", "http_version",
+                        "only HTTP/1.1 is spoken here"},
+    [VIEWER_ADDRESS] = {429, "Too Many Requests", "Retry-After: 30\r\n",
+                        "too_many_from_address",
+                        "too many connections come from this address; close some"},
+    [VIEWER_AUCTIONS] = {503, "Service Unavailable", "Retry-After: 30\r\n", "too_many_auctions",
+                         "this gateway has too many auctions; try again later"},
     [VIEWER_FULL] = {503, "Service Unavailable", "Retry-After: 5\r\n", "too_many_connections",
                      "this gateway is full; try again later"},
     [VIEWER_LEAVING] = {503, "Service Unavailable", "Retry-After: 1\r\n", "shutting_down",
@@ -70,20 +84,22 @@ check_arguments(const struct viewer_request *request, char auction[AUCTION_BYTES
 static bool
 is_handshake(const struct viewer_request *request)
 {
-    return !strcasecmp(request->upgrade, "websocket") && request->connection && request->key &&
-           request->version && !strcmp(request->version, "13") && !request->protocols;
+    return request->websocket && request->connection && request->key && request->version &&
+           !strcmp(request->version, "13") && !request->protocols && !request->old;
 }
 
 enum viewer_verdict
 viewer_request_check(const struct viewer_request *request, const char *allowed_origins,
                      char auction[AUCTION_BYTES])
 {
-    const char *path = request->path ? request->path : "";
+    const char *path = request->path;
     bool ours = !strcmp(path, ENDPOINT);
     if (!ours && strcmp(path, "/healthz") && strcmp(path, "/readyz"))
         return VIEWER_NOT_FOUND;
     if (!request->get)
         return VIEWER_METHOD;
+    if (request->body)
+        return VIEWER_REQUEST;
     if (!ours)
         return path[1] == 'h' ? VIEWER_HEALTHZ : VIEWER_READYZ;
     if (!request->upgrade)
@@ -115,6 +131,23 @@ viewer_response(enum viewer_verdict verdict, bool ready, char response[RESPONSE_
                           responses[verdict].status, responses[verdict].reason,
                           responses[verdict].headers, error ? "application/json" : "text/plain",
                           strlen(body), body);
+    assert(length > 0 && length < RESPONSE_BYTES);
+    return (size_t)length;
+}
+
+size_t
+viewer_accept(const char *key, char response[RESPONSE_BYTES])
+{
+    char salted[RESPONSE_BYTES];
+    unsigned char digest[SHA_DIGEST_LENGTH], accept[SHA_DIGEST_LENGTH * 2];
+    int length = snprintf(salted, sizeof salted, "%s" ACCEPT_SALT, key);
+    assert(length > 0 && length < (int)sizeof salted);
+    SHA1((const unsigned char *)salted, (size_t)length, digest);
+    EVP_EncodeBlock(accept, digest, sizeof digest);
+    length = snprintf(response, RESPONSE_BYTES,
+                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                      "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                      accept);
     assert(length > 0 && length < RESPONSE_BYTES);
     return (size_t)length;
 }

@@ -9,23 +9,36 @@
 
 #include "auction.h"
 
-#define FRAME_BYTES 160    /* the longest frame and its end */
-#define RESPONSE_BYTES 512 /* the longest response and its end */
-#define ARGUMENTS_MAX 16   /* of a query */
+#include "forwarded.h"
+
+#define FRAME_BYTES 160       /* the longest frame's text and its end */
+#define RESPONSE_BYTES 512    /* the longest response and its end */
+#define ARGUMENTS_MAX 16      /* of a query */
+#define FORWARDED_LINES_MAX 8 /* of one header that proxies write */
+
+struct forwarded_lines {
+    const char *at[FORWARDED_LINES_MAX];
+    size_t count;
+};
 
 /* A request as its sender worded it; texts are borrowed, NULL where there was none. */
 struct viewer_request {
     bool get;                             /* the method */
-    const char *path;                     /* without the query; NULL: too long to be ours */
+    bool old;                             /* HTTP/1.0 */
+    bool host;                            /* header Host is there */
+    bool body;                            /* there is one */
+    const char *path;                     /* without the query */
     const char *arguments[ARGUMENTS_MAX]; /* "name=value", decoded */
     size_t argument_count;
-    bool arguments_over;   /* there were more, or too long ones */
-    const char *upgrade;   /* header Upgrade */
-    bool connection;       /* header Connection names upgrade */
-    bool key;              /* header Sec-WebSocket-Key is there */
-    const char *version;   /* header Sec-WebSocket-Version */
-    const char *protocols; /* header Sec-WebSocket-Protocol */
-    const char *origin;    /* header Origin */
+    bool arguments_over;                 /* there were more */
+    bool upgrade;                        /* header Upgrade is there */
+    bool websocket;                      /* which names websocket */
+    bool connection;                     /* header Connection names upgrade */
+    const char *key;                     /* header Sec-WebSocket-Key, well-formed */
+    const char *version;                 /* header Sec-WebSocket-Version */
+    const char *protocols;               /* header Sec-WebSocket-Protocol */
+    const char *origin;                  /* header Origin */
+    struct forwarded_lines forwarded[2]; /* by enum forwarded_form */
 };
 
 enum viewer_verdict {
@@ -40,8 +53,14 @@ enum viewer_verdict {
     VIEWER_AUCTION_INVALID,
     VIEWER_QUERY,
     VIEWER_ORIGIN,
-    VIEWER_FULL,    /* too many connections; the caller's finding */
-    VIEWER_LEAVING, /* shutting down; the caller's finding */
+    VIEWER_REQUEST,  /* from here on the caller's findings: malformed HTTP */
+    VIEWER_TARGET,   /* a target too long */
+    VIEWER_HEADERS,  /* too many headers, or too long */
+    VIEWER_VERSION,  /* another HTTP than 1 */
+    VIEWER_ADDRESS,  /* too many connections of one address */
+    VIEWER_FULL,     /* too many connections */
+    VIEWER_AUCTIONS, /* too many auctions */
+    VIEWER_LEAVING,  /* shutting down */
     VIEWER_VERDICTS
 };
 
@@ -53,6 +72,9 @@ enum viewer_verdict viewer_request_check(const struct viewer_request *request,
 /* The whole HTTP response to anything but VIEWER_ADMIT (ready: for VIEWER_READYZ); its length.
  */
 size_t viewer_response(enum viewer_verdict verdict, bool ready, char response[RESPONSE_BYTES]);
+
+/* The response that makes a WebSocket of the connection; key as in the request. */
+size_t viewer_accept(const char *key, char response[RESPONSE_BYTES]);
 
 /* {"event":"viewerCountUpdate","auction":"<id>","count":475}; its length. */
 size_t viewer_frame(const char *auction, uint64_t count, char frame[FRAME_BYTES]);

@@ -19,9 +19,10 @@ make_request(const char *argument)
                                    .path = "/ws",
                                    .arguments = {argument},
                                    .argument_count = argument != NULL,
-                                   .upgrade = "websocket",
+                                   .upgrade = true,
+                                   .websocket = true,
                                    .connection = true,
-                                   .key = true,
+                                   .key = "dGhlIHNhbXBsZSBub25jZQ==",
                                    .version = "13"};
 }
 
@@ -42,7 +43,6 @@ admits_an_auction(void **state)
     char auction[AUCTION_BYTES];
     struct viewer_request request = make_request("auction=" LONG_ID);
     request.arguments[request.argument_count++] = "token=x&y";
-    request.upgrade = "WebSocket";
     assert_int_equal(viewer_request_check(&request, "*", auction), VIEWER_ADMIT);
     assert_string_equal(auction, LONG_ID);
 }
@@ -84,7 +84,7 @@ refuses_bad_handshakes(void **state)
     request.version = "8";
     assert_int_equal(check(&request, "*"), VIEWER_HANDSHAKE);
     request = make_request("auction=a");
-    request.key = false;
+    request.key = NULL;
     assert_int_equal(check(&request, "*"), VIEWER_HANDSHAKE);
     request = make_request("auction=a");
     request.connection = false;
@@ -93,8 +93,14 @@ refuses_bad_handshakes(void **state)
     request.protocols = "chat";
     assert_int_equal(check(&request, "*"), VIEWER_HANDSHAKE);
     request = make_request("auction=a");
-    request.upgrade = "h2c";
+    request.websocket = false;
     assert_int_equal(check(&request, "*"), VIEWER_HANDSHAKE);
+    request = make_request("auction=a");
+    request.old = true;
+    assert_int_equal(check(&request, "*"), VIEWER_HANDSHAKE);
+    request = make_request("auction=a");
+    request.body = true;
+    assert_int_equal(check(&request, "*"), VIEWER_REQUEST);
 }
 
 static void
@@ -108,8 +114,6 @@ serves_plain_requests(void **state)
     request.path = "/readyz";
     assert_int_equal(check(&request, "*"), VIEWER_READYZ);
     request.path = "/ws/";
-    assert_int_equal(check(&request, "*"), VIEWER_NOT_FOUND);
-    request.path = NULL;
     assert_int_equal(check(&request, "*"), VIEWER_NOT_FOUND);
     request = (struct viewer_request){.get = false, .path = "/ws"};
     assert_int_equal(check(&request, "*"), VIEWER_METHOD);
@@ -158,12 +162,26 @@ answers_every_verdict(void **state)
         [VIEWER_METHOD] = 405,          [VIEWER_UPGRADE] = 426, [VIEWER_HANDSHAKE] = 400,
         [VIEWER_AUCTION_MISSING] = 400, [VIEWER_QUERY] = 400,   [VIEWER_FULL] = 503,
         [VIEWER_AUCTION_INVALID] = 400, [VIEWER_ORIGIN] = 403,  [VIEWER_LEAVING] = 503,
+        [VIEWER_REQUEST] = 400,         [VIEWER_TARGET] = 414,  [VIEWER_HEADERS] = 431,
+        [VIEWER_VERSION] = 505,         [VIEWER_ADDRESS] = 429, [VIEWER_AUCTIONS] = 503,
     };
     for (int verdict = VIEWER_ADMIT + 1; verdict < VIEWER_VERDICTS; verdict++)
         check_response((enum viewer_verdict)verdict, statuses[verdict]);
     char response[RESPONSE_BYTES];
     viewer_response(VIEWER_READYZ, false, response);
     assert_non_null(strstr(response, "503"));
+}
+
+static void
+accepts_as_the_rfc_does(void **state)
+{
+    (void)state;
+    char response[RESPONSE_BYTES];
+    size_t length = viewer_accept("dGhlIHNhbXBsZSBub25jZQ==", response);
+    assert_int_equal(length, strlen(response));
+    assert_non_null(
+        strstr(response, "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    assert_string_equal(response + length - 4, "\r\n\r\n");
 }
 
 static void
@@ -182,13 +200,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(admits_an_auction),
-        cmocka_unit_test(refuses_bad_auctions),
-        cmocka_unit_test(refuses_bad_handshakes),
-        cmocka_unit_test(serves_plain_requests),
-        cmocka_unit_test(refuses_foreign_origins),
-        cmocka_unit_test(answers_every_verdict),
-        cmocka_unit_test(makes_frames),
+        cmocka_unit_test(admits_an_auction),       cmocka_unit_test(refuses_bad_auctions),
+        cmocka_unit_test(refuses_bad_handshakes),  cmocka_unit_test(serves_plain_requests),
+        cmocka_unit_test(refuses_foreign_origins), cmocka_unit_test(answers_every_verdict),
+        cmocka_unit_test(accepts_as_the_rfc_does), cmocka_unit_test(makes_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
