@@ -192,6 +192,8 @@ class Service:
         self.settings.setdefault("ADMIN_PORT", free_port())
         if kind == "store":
             self.settings.setdefault("SPOOL_PATH", f"{name}-spool.db")
+        if kind == "sampler":
+            self.settings.setdefault("OUTBOX_PATH", f"{name}-outbox.db")
         self.directory = pathlib.Path(directory)
         self.log_path = self.directory / f"{name}.log"
         self.process = None
@@ -608,7 +610,7 @@ class System:
     def start(self):
         for service in self.services:
             # What is empty on purpose is given by its flag.
-            lists = ("SAMPLER_ENDPOINTS", "GATEWAY_ENDPOINTS", "STORE_ENDPOINTS", "SPOOL_PATH")
+            lists = ("SAMPLER_ENDPOINTS", "GATEWAY_ENDPOINTS", "STORE_ENDPOINTS", "SPOOL_PATH", "OUTBOX_PATH")
             empty = [name for name in lists if service.settings.get(name, "") is None]
             flags = ["--" + name.lower().replace("_", "-") + "=" for name in empty]
             service.start(*flags)

@@ -147,8 +147,9 @@ census_tick(struct census *census, struct moment now)
 }
 
 void
-census_finish(struct census *census)
+census_finish(struct census *census, struct moment now)
 {
+    window_finish(census->window, now);
     verdict_doubt(census->verdict);
     while (hand_on(census))
         ;

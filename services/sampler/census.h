@@ -39,9 +39,9 @@ enum roster_result census_take(struct census *census, const struct message *mess
 /* Time passes. Returns in how many ms to call it again at the latest. */
 int64_t census_tick(struct census *census, struct moment now);
 
-/* Hands on what there is of windows that have ended, as not complete where that was not known
- * yet. The open window is given up. */
-void census_finish(struct census *census);
+/* Hands on what there is of windows that have ended, and of the open one, as not complete where
+ * that is not known to be so. */
+void census_finish(struct census *census, struct moment now);
 
 /* Warmed up: counts and snapshots are whole from now on. Never goes back. */
 bool census_ready(const struct census *census);

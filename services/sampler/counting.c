@@ -199,5 +199,5 @@ counting_tick(struct counting *counting)
 void
 counting_finish(struct counting *counting)
 {
-    census_finish(counting->census);
+    census_finish(counting->census, look_at_clock());
 }

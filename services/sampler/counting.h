@@ -42,7 +42,7 @@ void counting_take(struct counting *counting, const struct message *message);
 /* Time passes. Returns in how many ms to call it again at the latest. */
 int64_t counting_tick(struct counting *counting);
 
-/* Hands on what is left of the window closed last. The open window is given up. */
+/* Hands on what is left of the window closed last, and the open one as far as it got. */
 void counting_finish(struct counting *counting);
 
 bool counting_ready(const struct counting *counting); /* warmed up */

@@ -95,7 +95,9 @@ make_room(struct outbox *outbox)
         return;
     struct batch *oldest = outbox->batches;
     assert(oldest);
-    outbox->dropped += oldest->row_count;
+    const struct outbox_options *options = &outbox->options;
+    if (!options->evicted || !options->evicted(options->arg, oldest->id))
+        outbox->dropped += oldest->row_count;
     take_out(outbox, oldest);
     free_batch(oldest);
 }
@@ -116,6 +118,20 @@ outbox_add(struct outbox *outbox, const struct snapshot *row)
         outbox_seal(outbox);
 }
 
+static struct outbox_batch
+show(const struct batch *batch)
+{
+    return (struct outbox_batch){batch->id, batch->rows, batch->row_count, batch->attempts};
+}
+
+static void
+enqueue(struct outbox *outbox, struct batch *batch)
+{
+    batch->id = outbox->options.first_id++;
+    DL_APPEND(outbox->batches, batch);
+    outbox->batch_count++;
+}
+
 void
 outbox_seal(struct outbox *outbox)
 {
@@ -124,16 +140,22 @@ outbox_seal(struct outbox *outbox)
     if (!open)
         return;
     outbox->open = NULL;
-    open->id = outbox->options.first_id++;
     open->rows = mem_resize(open->rows, open->row_count * sizeof *open->rows);
-    DL_APPEND(outbox->batches, open);
-    outbox->batch_count++;
+    enqueue(outbox, open);
+    struct outbox_batch shown = show(open);
+    if (outbox->options.closed)
+        outbox->options.closed(outbox->options.arg, &shown);
 }
 
-static struct outbox_batch
-show(const struct batch *batch)
+uint64_t
+outbox_restore(struct outbox *outbox, struct snapshot *rows, size_t count)
 {
-    return (struct outbox_batch){batch->id, batch->rows, batch->row_count, batch->attempts};
+    struct batch *batch = mem_alloc(sizeof *batch);
+    batch->rows = rows;
+    batch->row_count = count;
+    outbox->rows += count;
+    enqueue(outbox, batch);
+    return batch->id;
 }
 
 /* How long the attempts so far make the next wait. */

@@ -8,7 +8,8 @@
  *
  * A batch keeps its id for good. The time to the next attempt doubles from retry_ms to
  * OUTBOX_RETRY_MAX_MS, less up to a half by chance. After an ok everything that waits is due.
- * Bounded: beyond rows_max the oldest batch is dropped, and counted. */
+ * Bounded: beyond rows_max the oldest batch is dropped, and counted unless it is safe
+ * elsewhere. */
 #ifndef OUTBOX_H
 #define OUTBOX_H
 
@@ -24,18 +25,21 @@
 #define OUTBOX_RETRY_MAX_MS 10000 /* between attempts that are not answered */
 #define OUTBOX_REFUSED_MS 30000   /* after one that was refused: the key or the version */
 
-struct outbox_options {
-    size_t rows_max;   /* held at most, at least BATCH_ROWS_MAX */
-    int64_t retry_ms;  /* how long to wait for the first acknowledgement */
-    uint64_t first_id; /* of the first batch; each next one is greater by one */
-    uint64_t seed;     /* of the jitter */
-};
-
 struct outbox_batch {
     uint64_t id;
     const struct snapshot *rows;
     size_t row_count;
     int attempt; /* 1: the first */
+};
+
+struct outbox_options {
+    size_t rows_max;   /* held at most, at least BATCH_ROWS_MAX */
+    int64_t retry_ms;  /* how long to wait for the first acknowledgement */
+    uint64_t first_id; /* of the first batch; each next one is greater by one */
+    uint64_t seed;     /* of the jitter */
+    void (*closed)(void *arg, const struct outbox_batch *batch); /* NULL: nobody asks */
+    bool (*evicted)(void *arg, uint64_t id); /* whether it is safe elsewhere; the same */
+    void *arg;
 };
 
 struct outbox;
@@ -48,6 +52,9 @@ void outbox_add(struct outbox *outbox, const struct snapshot *row);
 
 /* Closes the open batch, if there is one, so that it is sent. */
 void outbox_seal(struct outbox *outbox);
+
+/* Adds a closed batch, of an earlier run or evicted before; the rows become its own. Its id. */
+uint64_t outbox_restore(struct outbox *outbox, struct snapshot *rows, size_t count);
 
 /* The next batch to send, or false. It counts as sent at mono_ms; its rows stay valid until the
  * next call of another function here. */

@@ -289,6 +289,67 @@ test_random_store(void **state)
     }
 }
 
+struct elsewhere {
+    uint64_t closed[8], evicted[8];
+    size_t closed_count, evicted_count;
+    size_t rows;
+    bool safe;
+};
+
+static void
+note_closed(void *arg, const struct outbox_batch *batch)
+{
+    struct elsewhere *elsewhere = arg;
+    elsewhere->closed[elsewhere->closed_count++] = batch->id;
+    elsewhere->rows += batch->row_count;
+}
+
+static bool
+note_evicted(void *arg, uint64_t id)
+{
+    struct elsewhere *elsewhere = arg;
+    elsewhere->evicted[elsewhere->evicted_count++] = id;
+    return elsewhere->safe;
+}
+
+static void
+test_a_copy_elsewhere(void **state)
+{
+    struct elsewhere elsewhere = {.safe = true};
+    struct outbox_options options = {.rows_max = 2000,
+                                     .retry_ms = RETRY_MS,
+                                     .first_id = FIRST_ID,
+                                     .seed = 7,
+                                     .closed = note_closed,
+                                     .evicted = note_evicted,
+                                     .arg = &elsewhere};
+    struct outbox *outbox = outbox_new(&options);
+    struct outbox_batch batch;
+    (void)state;
+    add_rows(outbox, 0, 2001);
+    assert_int_equal(elsewhere.closed_count, 2);
+    assert_int_equal(elsewhere.rows, 2000);
+    assert_int_equal(elsewhere.evicted_count, 1);
+    assert_int_equal(elsewhere.evicted[0], FIRST_ID);
+    assert_int_equal(outbox_dropped(outbox), 0);
+    elsewhere.safe = false;
+    add_rows(outbox, 2001, 1000);
+    assert_int_equal(elsewhere.evicted_count, 2);
+    assert_int_equal(outbox_dropped(outbox), 1000);
+
+    struct snapshot *rows = mem_alloc(3 * sizeof *rows);
+    rows[2].timestamp_ms = 77;
+    uint64_t id = outbox_restore(outbox, rows, 3);
+    assert_int_equal(elsewhere.closed_count, 3); /* what comes back is not told of */
+    while (outbox_next(outbox, 0, &batch) && batch.id != id)
+        ;
+    assert_int_equal(batch.row_count, 3);
+    assert_int_equal(batch.rows[2].timestamp_ms, 77);
+    assert_int_equal(outbox_answer(outbox, id, ACK_OK, 0, &batch), OUTBOX_DONE);
+    assert_int_equal(outbox_rows(outbox), 1001);
+    outbox_destroy(&outbox);
+}
+
 int
 main(void)
 {
@@ -296,7 +357,7 @@ main(void)
         cmocka_unit_test(test_batches),      cmocka_unit_test(test_repeats_until_acknowledged),
         cmocka_unit_test(test_answers),      cmocka_unit_test(test_unsent_and_hurry),
         cmocka_unit_test(test_room),         cmocka_unit_test(test_few_under_way),
-        cmocka_unit_test(test_random_store),
+        cmocka_unit_test(test_random_store), cmocka_unit_test(test_a_copy_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "log.h"
 #include "mem.h"
+#include "stop_limit.h"
 
 #include "auction.h"
 
@@ -29,7 +30,7 @@
 #include "shard_plan.h"
 #include "snapshot_send.h"
 
-#define STOP_MS 3000 /* to get the last batches acknowledged */
+#define STOP_ACK_MS 3000 /* to get the last batches acknowledged, at most */
 #define ERROR_BYTES 512
 
 struct sampler {
@@ -95,7 +96,7 @@ on_stopping(uv_timer_t *timer)
         uv_close((uv_handle_t *)&sampler->signals[i], NULL);
 }
 
-/* Listens and publishes no more; what is closed already still goes to the store. */
+/* Listens and publishes no more; what was counted so far still goes to the store. */
 static void
 on_signal(uv_signal_t *signal, int number)
 {
@@ -103,7 +104,9 @@ on_signal(uv_signal_t *signal, int number)
     if (sampler->stop_ms)
         return;
     log_info("sampler.stopping", "told to stop", LOG_INT("signal", number));
-    sampler->stop_ms = clock_mono_ms() + STOP_MS;
+    int64_t wait_ms = sampler->settings->stop_timeout_ms / 2;
+    sampler->stop_ms = clock_mono_ms() + (wait_ms < STOP_ACK_MS ? wait_ms : STOP_ACK_MS);
+    stop_limit_start(sampler->settings->stop_timeout_ms);
     counting_finish(sampler->counting);
     event_intake_destroy(&sampler->intake);
     count_publish_destroy(&sampler->publish);
@@ -191,6 +194,8 @@ open_send(struct sampler *sampler, char *error, size_t error_bytes)
                                             .epoch_ms = sampler->epoch_ms,
                                             .ack_timeout_ms = settings->ack_timeout_ms,
                                             .rows_max = settings->outbox_rows,
+                                            .disk_path = settings->outbox_path,
+                                            .disk_bytes = settings->outbox_bytes,
                                             .metrics = sampler->metrics};
     if (!*settings->store_endpoints)
         return true;

@@ -49,7 +49,16 @@ static const struct setting table[] = {
     {"ACK_TIMEOUT_MS", SETTING_NUMBER, AT(ack_timeout_ms), "5000", 10, 30000, "ms", NULL,
      "How long the store may take to acknowledge a batch before it is sent again."},
     {"OUTBOX_ROWS", SETTING_NUMBER, AT(outbox_rows), "500000", BATCH_ROWS_MAX, 100000000,
-     "rows", NULL, "Snapshots held for the store at most; beyond, the oldest are dropped."},
+     "rows", NULL,
+     "Snapshots held for the store in memory at most; beyond, the oldest are on disk only, or "
+     "dropped if there is none."},
+    {"OUTBOX_PATH", SETTING_TEXT, AT(outbox_path), "data/outbox.db", 0, 4000, "", NULL,
+     "The file that keeps snapshots until a store acknowledges them, one for each sampler; its "
+     "folder must exist. Empty: none, a restart loses what is not acknowledged."},
+    {"OUTBOX_BYTES", SETTING_NUMBER, AT(outbox_bytes), "1073741824", 65536, 1099511627776,
+     "bytes", NULL, "The most that the file keeps; beyond, snapshots are in memory only."},
+    {"STOP_TIMEOUT_MS", SETTING_NUMBER, AT(stop_timeout_ms), "10000", 100, 600000, "ms", NULL,
+     "How long a stop may take; stores are waited for up to half of it, 3 s at most."},
     {"BUS_HWM", SETTING_NUMBER, AT(bus_hwm), "100000", 1000, 10000000, "messages", NULL,
      "High-water mark of every bus socket."},
     SETTINGS_COMMON(struct sampler_settings, common),

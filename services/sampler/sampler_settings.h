@@ -26,6 +26,9 @@ struct sampler_settings {
     int64_t node_timeout_ms;
     int64_t ack_timeout_ms;
     int64_t outbox_rows;
+    char *outbox_path; /* "": in memory only */
+    int64_t outbox_bytes;
+    int64_t stop_timeout_ms;
     int64_t bus_hwm;
 };
 

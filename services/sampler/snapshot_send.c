@@ -12,6 +12,7 @@
 #include "store_request.h"
 
 #include "outbox.h"
+#include "outbox_disk.h"
 #include "sampler_metrics.h"
 #include "snapshot_send.h"
 
@@ -32,6 +33,8 @@ struct snapshot_send {
     struct bus_watch *watch;
     struct encoder *encoder;
     struct outbox *outbox;
+    struct outbox_disk *disk; /* NULL: none */
+    int64_t rows_max;
     struct metrics *metrics;
     char *key;
     int64_t dropped;      /* rows dropped for room that were logged */
@@ -117,6 +120,8 @@ pump(struct snapshot_send *send)
         uv_timer_stop(&send->timer);
     else
         uv_timer_start(&send->timer, on_timer, (uint64_t)wait_ms, 0);
+    if (send->disk && (int64_t)outbox_rows(send->outbox) < send->rows_max / 2)
+        outbox_disk_load(send->disk);
     note_room(send);
 }
 
@@ -181,7 +186,11 @@ take_ack(struct snapshot_send *send, const struct ack *ack)
 {
     struct outbox_batch batch;
     metrics_add(send->metrics, METRIC_ACKS_OK + ack->code, 1);
-    switch (outbox_answer(send->outbox, ack->id, ack->code, clock_mono_ms(), &batch)) {
+    enum outbox_verdict verdict =
+        outbox_answer(send->outbox, ack->id, ack->code, clock_mono_ms(), &batch);
+    if (send->disk && (verdict == OUTBOX_DONE || verdict == OUTBOX_INVALID))
+        outbox_disk_forget(send->disk, ack->id);
+    switch (verdict) {
     case OUTBOX_DONE:
         note_done(send, ack, &batch);
         break;
@@ -232,6 +241,50 @@ read_ack(void *arg, zsock_t *socket)
     return true;
 }
 
+static void
+on_batch_closed(void *arg, const struct outbox_batch *batch)
+{
+    struct snapshot_send *send = arg;
+    if (send->disk)
+        outbox_disk_keep(send->disk, batch->id, batch->rows, batch->row_count);
+}
+
+static bool
+on_evicted(void *arg, uint64_t id)
+{
+    struct snapshot_send *send = arg;
+    return send->disk && outbox_disk_park(send->disk, id);
+}
+
+static uint64_t
+on_loaded(void *arg, struct snapshot *rows, size_t count)
+{
+    struct snapshot_send *send = arg;
+    uint64_t id = outbox_restore(send->outbox, rows, count);
+    uv_timer_start(&send->timer, on_timer, 0, 0);
+    return id;
+}
+
+/* -1 with the reason in error. */
+static int
+open_disk(struct snapshot_send *send, const struct snapshot_send_options *options, char *error,
+          size_t error_bytes)
+{
+    struct outbox_disk_options disk = {.loop = options->loop,
+                                       .path = options->disk_path,
+                                       .bytes_max = options->disk_bytes,
+                                       .metrics = options->metrics,
+                                       .load = on_loaded,
+                                       .arg = send};
+    if (!*options->disk_path)
+        return 0;
+    send->disk = outbox_disk_new(&disk, error, error_bytes);
+    if (!send->disk)
+        return -1;
+    outbox_disk_load(send->disk);
+    return 0;
+}
+
 struct snapshot_send *
 snapshot_send_new(const struct snapshot_send_options *options, char *error, size_t error_bytes)
 {
@@ -260,7 +313,10 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
     struct outbox_options outbox = {.rows_max = (size_t)options->rows_max,
                                     .retry_ms = options->ack_timeout_ms,
                                     .first_id = first_id,
-                                    .seed = (uint64_t)options->epoch_ms};
+                                    .seed = (uint64_t)options->epoch_ms,
+                                    .closed = on_batch_closed,
+                                    .evicted = on_evicted,
+                                    .arg = send};
     send->socket = socket;
     send->discovery = discovery;
     send->encoder = encoder_new();
@@ -271,6 +327,9 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
     send->watch = bus_watch_new(options->loop, socket, BUDGET, read_ack, send);
     uv_timer_init(options->loop, &send->timer);
     send->timer.data = send;
+    send->rows_max = options->rows_max;
+    if (open_disk(send, options, error, error_bytes))
+        snapshot_send_destroy(&send);
     return send;
 }
 
@@ -302,7 +361,7 @@ snapshot_send_close(struct snapshot_send *send)
 bool
 snapshot_send_empty(const struct snapshot_send *send)
 {
-    return !outbox_rows(send->outbox);
+    return !outbox_rows(send->outbox) && (!send->disk || outbox_disk_settled(send->disk));
 }
 
 static void
@@ -318,10 +377,15 @@ snapshot_send_destroy(struct snapshot_send **send)
         return;
     struct snapshot_send *old = *send;
     *send = NULL;
+    outbox_seal(old->outbox);
     size_t rows = outbox_rows(old->outbox);
-    if (rows)
+    if (rows && old->disk)
+        log_info("sampler.unsent", "snapshots wait on disk for the next start",
+                 LOG_INT("rows", (int64_t)rows));
+    else if (rows)
         log_warn("sampler.unsent", "stopped before a store acknowledged every snapshot",
                  LOG_INT("rows", (int64_t)rows));
+    outbox_disk_destroy(&old->disk);
     bus_watch_destroy(&old->watch);
     discovery_destroy(&old->discovery);
     zsock_destroy(&old->socket);

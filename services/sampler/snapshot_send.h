@@ -1,6 +1,6 @@
 /* Snapshots to the stores, over a DEALER socket: in batches, each kept until a store has
- * acknowledged it (outbox says when it is sent again). Runs in the loop and never blocks; all
- * functions from the loop's thread. */
+ * acknowledged it (outbox says when it is sent again), and on disk, too, if a path is set. Runs
+ * in the loop and does not block after the start; all functions from the loop's thread. */
 #ifndef SNAPSHOT_SEND_H
 #define SNAPSHOT_SEND_H
 
@@ -21,13 +21,17 @@ struct snapshot_send_options {
     int64_t hwm;
     int64_t epoch_ms; /* batch ids begin here, so that no two runs use the same */
     int64_t ack_timeout_ms;
-    int64_t rows_max;
+    int64_t rows_max;      /* in memory */
+    const char *disk_path; /* "": in memory only; borrowed for good */
+    int64_t disk_bytes;
     struct metrics *metrics; /* borrowed for good */
 };
 
 /* Connects; a store that is not there yet is waited for. NULL with the reason in error. */
 struct snapshot_send *snapshot_send_new(const struct snapshot_send_options *options,
                                         char *error, size_t error_bytes);
+
+/* What is not acknowledged is on disk afterwards, for which it blocks; else it is lost. */
 void snapshot_send_destroy(struct snapshot_send **send);
 
 void snapshot_send_add(struct snapshot_send *send, const struct snapshot *snapshot);
@@ -36,7 +40,7 @@ void snapshot_send_add(struct snapshot_send *send, const struct snapshot *snapsh
  * they are acknowledged, or at the next window's end that they are not. */
 void snapshot_send_close(struct snapshot_send *send);
 
-/* Whether everything was acknowledged. */
+/* Whether everything was acknowledged and the disk knows. */
 bool snapshot_send_empty(const struct snapshot_send *send);
 
 #endif

@@ -294,6 +294,16 @@ window_advance(struct window *window, struct moment now)
     window->last = now;
 }
 
+void
+window_finish(struct window *window, struct moment now)
+{
+    window_advance(window, now);
+    if (!window->started || !window->current.samples)
+        return;
+    window->current.troubled = true;
+    close_frame(window, window->last.wall_ms);
+}
+
 static struct record *
 find_record(struct window *window, const char *auction)
 {

@@ -61,6 +61,9 @@ void window_change(struct window *window, const char *auction, uint64_t joins, u
  * complete. */
 void window_trouble(struct window *window, bool troubled);
 
+/* Closes the window that is open, as far as it got: its snapshots are not complete. */
+void window_finish(struct window *window, struct moment now);
+
 /* Emits snapshots of the window closed last, looking at no more than at_most auctions.
  * True while there are more to look at. */
 bool window_drain(struct window *window, size_t at_most);

@@ -621,6 +621,29 @@ play_history(struct chance *chance)
 }
 
 static void
+test_a_stop_in_mid_window(void **state)
+{
+    struct fixture *fixture = set_up(T0);
+    struct caught *caught = &fixture->caught;
+    (void)state;
+    window_finish(fixture->window, fixture->now); /* not begun: nothing */
+    start(fixture);
+    window_change(fixture->window, "lot-1", 2, 0, 2, fixture->now);
+    window_finish(fixture->window, fixture->now); /* no sample yet: nothing */
+    pass(fixture, 22000);
+    window_finish(fixture->window, fixture->now);
+    while (window_drain(fixture->window, 100))
+        ;
+    assert_int_equal(caught->count, 1);
+    assert_int_equal(caught->rows[0].timestamp_ms, T0 + 60000);
+    assert_int_equal(caught->rows[0].sample_count, 4);
+    assert_int_equal(caught->rows[0].coverage_ms, 22000);
+    assert_int_equal(caught->rows[0].joins, 2);
+    assert_false(caught->rows[0].complete);
+    tear_down(fixture);
+}
+
+static void
 test_random_histories(void **state)
 {
     struct chance chance = {chance_seed("window")};
@@ -647,6 +670,7 @@ main(void)
         cmocka_unit_test(test_trouble),
         cmocka_unit_test(test_slow_drain),
         cmocka_unit_test(test_enormous_figures),
+        cmocka_unit_test(test_a_stop_in_mid_window),
         cmocka_unit_test(test_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

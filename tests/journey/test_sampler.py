@@ -48,6 +48,7 @@ def settings(peers, gateways=1, **more):
         "HEARTBEAT_INTERVAL_MS": BEAT_MS,
         "NODE_TIMEOUT_MS": TIMEOUT_MS,
         "ACK_TIMEOUT_MS": ACK_MS,
+        "OUTBOX_PATH": peers.directory / "sampler-outbox.db",
         **more,
     }
 

@@ -155,7 +155,7 @@ class Plan:
         }
         own = {
             "gateway": {"PORT": str(self.gateway_port), "NODE_ID": name},
-            "sampler": internal,
+            "sampler": {**internal, "OUTBOX_PATH": str(DATA / "outbox.db")},
             "store": {**internal, **self.database(), "SPOOL_PATH": str(DATA / "spool.db")},
             "api": {**self.keys, **self.database(), "PORT": str(self.api_port)},
         }[kind]
