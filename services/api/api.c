@@ -23,6 +23,7 @@
 #include "descriptors.h"
 #include "http_server.h"
 #include "log.h"
+#include "settings_again.h"
 
 #define DRAIN_TICK_MS 20
 #define GIVE_UP_MS 500 /* for the answers to what is given up after DRAIN_SECONDS */
@@ -32,6 +33,7 @@ struct api {
     struct api_context context; /* what handlers see of all this */
     struct http_server *server;
     struct admin *admin;
+    struct settings_again *again;
     uv_loop_t loop;
     uv_signal_t signals[2];
     uv_timer_t drain;
@@ -44,6 +46,7 @@ static void
 close_rest(struct api *api)
 {
     admin_destroy(&api->admin);
+    settings_again_destroy(&api->again);
     health_destroy(&api->context.health);
     store_client_destroy(&api->context.store);
     live_counts_destroy(&api->context.live);
@@ -105,7 +108,7 @@ open_bus(struct api *api, char *error, size_t error_bytes)
                                        settings->discovery_interval_ms, settings->bus_hwm,
                                        settings->node_timeout_ms, api->context.metrics};
     struct store_client_options store = {
-        settings->store_endpoints, settings->discovery_interval_ms, settings->internal_api_key,
+        settings->store_endpoints, settings->discovery_interval_ms, api->context.internal_keys,
         settings->bus_hwm,         settings->store_timeout_ms,      api->context.metrics};
     struct bus_guard_options guard = {&api->loop, &settings->bus, BUS_API, NULL, 0};
     if (bus_guard_open(&guard, error, error_bytes))
@@ -115,6 +118,36 @@ open_bus(struct api *api, char *error, size_t error_bytes)
         return -1;
     api->context.store = store_client_new(&api->loop, &store, error, error_bytes);
     return api->context.store ? 0 : -1;
+}
+
+static bool
+take_keys(void *arg, const void *settings)
+{
+    struct api *api = arg;
+    const struct api_settings *fresh = settings;
+    bool internal = keyring_set(api->context.internal_keys, fresh->internal_api_key,
+                                fresh->internal_api_key_previous);
+    bool admin = keyring_set(api->context.admin_keys, fresh->admin_api_key,
+                             fresh->admin_api_key_previous);
+    return internal || admin;
+}
+
+static void
+make_keys(struct api *api, int argc, char **argv)
+{
+    const struct api_settings *settings = &api->settings;
+    struct settings_again_options options = {.loop = &api->loop,
+                                             .program = &api_program,
+                                             .settings_bytes = sizeof *settings,
+                                             .argc = argc,
+                                             .argv = argv,
+                                             .take = take_keys,
+                                             .arg = api};
+    api->context.internal_keys =
+        keyring_new(settings->internal_api_key, settings->internal_api_key_previous);
+    api->context.admin_keys =
+        keyring_new(settings->admin_api_key, settings->admin_api_key_previous);
+    api->again = settings_again_new(&options);
 }
 
 static int
@@ -181,6 +214,7 @@ main(int argc, char **argv)
     uv_loop_init(&api.loop);
     api.context.settings = &api.settings;
     api.context.metrics = metrics_new(api_metric_table, METRIC_COUNT);
+    make_keys(&api, argc, argv);
     if (start(&api, error, sizeof error)) {
         log_error("api.cannot_start", error, LOG_NONE);
         _exit(EXIT_SYSTEM); /* the machine takes back what was opened, threads included */
@@ -188,6 +222,8 @@ main(int argc, char **argv)
     uv_run(&api.loop, UV_RUN_DEFAULT);
     uv_loop_close(&api.loop);
     storage_pool_destroy(&api.context.pool);
+    keyring_destroy(&api.context.internal_keys);
+    keyring_destroy(&api.context.admin_keys);
     metrics_destroy(&api.context.metrics);
     settings_free(&api_program, &api.settings);
     log_info("api.stopped", "stopped", LOG_NONE);

@@ -4,6 +4,7 @@
 
 #include "api_settings.h"
 #include "health.h"
+#include "keyring.h"
 #include "live_counts.h"
 #include "metrics.h"
 #include "storage_pool.h"
@@ -11,6 +12,7 @@
 
 struct api_context {
     const struct api_settings *settings;
+    struct keyring *internal_keys, *admin_keys;
     struct metrics *metrics;
     struct storage_pool *pool;
     struct live_counts *live;

@@ -42,6 +42,8 @@ const struct metric api_metric_table[METRIC_COUNT] = {
             "Acknowledgements of requests that nobody waits for any more, as of other copies."),
     COUNTER(METRIC_STORE_DROPPED, "store_dropped_acks_total", 0,
             "Acknowledgements that did not decode."),
+    COUNTER(METRIC_PREVIOUS_KEY, "previous_key_total", 0,
+            "Requests with INTERNAL_API_KEY_PREVIOUS or ADMIN_API_KEY_PREVIOUS."),
     GAUGE(METRIC_DATABASE_UP, "database_up", "Whether the database could be read last."),
     COUNTER(METRIC_DATABASE_FAILURES, "database_failures_total", 0, "Reads that failed."),
     GAUGE(METRIC_LIVE, "live", "Whether the live counts of all auctions are known."),

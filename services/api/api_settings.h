@@ -26,8 +26,8 @@ struct api_settings {
     int64_t bus_hwm;
     int64_t node_timeout_ms;
     int64_t store_timeout_ms;
-    char *internal_api_key;
-    char *admin_api_key;
+    char *internal_api_key, *internal_api_key_previous;
+    char *admin_api_key, *admin_api_key_previous;
     bool analytics_public;
     char *mongodb_uri;
     char *mongodb_database;

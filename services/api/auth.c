@@ -2,8 +2,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "secret.h"
-
 #include "auth.h"
 
 static const char *
@@ -14,11 +12,13 @@ find_bearer(const char *authorization)
     return authorization + 7 + strspn(authorization + 7, " ");
 }
 
-bool
-auth_allows(const char *key, const char *header, const char *authorization)
+enum keyring_match
+auth_find(struct keyring *keys, const char *header, const char *authorization)
 {
     const char *bearer = find_bearer(authorization);
-    bool by_header = header && secret_equal(key, header, strlen(header));
-    bool by_bearer = bearer && secret_equal(key, bearer, strlen(bearer));
-    return by_header || by_bearer;
+    enum keyring_match by_header =
+        header ? keyring_find(keys, header, strlen(header)) : KEYRING_NONE;
+    enum keyring_match by_bearer =
+        bearer ? keyring_find(keys, bearer, strlen(bearer)) : KEYRING_NONE;
+    return by_header ? by_header : by_bearer;
 }

@@ -2,10 +2,11 @@
 #ifndef AUTH_H
 #define AUTH_H
 
-#include <stdbool.h>
+#include "keyring.h"
 
-/* Whether the key is presented, in its own header or as "Bearer <key>" in authorization; either
+/* Which key is presented, in its own header or as "Bearer <key>" in authorization; either
  * may be NULL. When both are there, one right one is enough. */
-bool auth_allows(const char *key, const char *header, const char *authorization);
+enum keyring_match auth_find(struct keyring *keys, const char *header,
+                             const char *authorization);
 
 #endif

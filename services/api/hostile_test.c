@@ -115,6 +115,7 @@ targets_bear_anything(void **state)
 static void
 headers_bear_anything(void **state)
 {
+    struct keyring *keys = keyring_new("a-long-secret", "another-secret");
     (void)state;
     for (int i = 0; i < ROUNDS; i++) {
         size_t length;
@@ -135,10 +136,11 @@ headers_bear_anything(void **state)
         etag_matches(tags, "\"def\"");
         free(tags);
         char *bearer = mutate("Bearer a-long-secret", &length);
-        if (auth_allows("a-long-secret", NULL, bearer))
+        if (auth_find(keys, NULL, bearer))
             assert_string_equal(bearer + strlen(bearer) - 13, "a-long-secret");
         free(bearer);
     }
+    keyring_destroy(&keys);
 }
 
 int

@@ -25,26 +25,33 @@ struct http_server {
     int listen_fd; /* after quiesce: ours to close; else -1 */
 };
 
+/* A key of before is counted, so that one sees when nobody needs it any more. */
+static bool
+has_key(const struct request *request, struct keyring *keys, const char *header)
+{
+    const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+    enum keyring_match match = auth_find(keys, request_header(request, header), authorization);
+    if (match == KEYRING_PREVIOUS)
+        metrics_add(request->api->metrics, METRIC_PREVIOUS_KEY, 1);
+    return match;
+}
+
 static bool
 has_access(const struct request *request)
 {
-    const struct api_settings *settings = request->api->settings;
-    const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
     switch (request->match.route->access) {
     case ACCESS_PUBLIC:
         return true;
     case ACCESS_INTERNAL:
-        return auth_allows(settings->internal_api_key,
-                           request_header(request, "x-internal-api-key"), authorization);
+        return has_key(request, request->api->internal_keys, "x-internal-api-key");
     case ACCESS_ANALYTICS:
-        if (settings->analytics_public)
+        if (request->api->settings->analytics_public)
             return true;
         break;
     case ACCESS_ADMIN:
         break;
     }
-    return auth_allows(settings->admin_api_key, request_header(request, "x-admin-api-key"),
-                       authorization);
+    return has_key(request, request->api->admin_keys, "x-admin-api-key");
 }
 
 static bool

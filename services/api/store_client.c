@@ -23,7 +23,7 @@
 #define LOG_INTERVAL_MS 10000
 
 struct store_client {
-    const char *key;
+    struct keyring *keys;
     int64_t timeout_ms;
     int64_t repeat_ms; /* a call is sent again after so long, less up to a quarter */
     struct metrics *metrics;
@@ -60,14 +60,17 @@ jitter(int64_t ms)
 static void
 send_call(struct store_client *client, struct store_call *call)
 {
+    char key[KEYRING_KEY_BYTES];
     struct store_request request = {.kind = call->kind,
                                     .id = call->id,
-                                    .key = (char *)client->key,
+                                    .key = key,
                                     .rows = &call->snapshot,
                                     .row_count = 1,
                                     .enabled = call->enabled};
+    keyring_current(client->keys, key);
     strcpy(request.auction, call->auction);
     struct encoded message = store_request_encode(client->encoder, &request);
+    explicit_bzero(key, sizeof key);
     int64_t now_ms = clock_mono_ms();
     int copies = call->rounds ? count_stores(client) : 1, sent = 0;
     while (client->socket && sent < copies &&
@@ -251,7 +254,7 @@ store_client_new(uv_loop_t *loop, const struct store_client_options *options, ch
                  size_t error_bytes)
 {
     struct store_client *client = mem_alloc(sizeof *client);
-    client->key = options->key;
+    client->keys = options->keys;
     client->timeout_ms = options->timeout_ms;
     client->repeat_ms = options->timeout_ms / REPEATS;
     if (client->repeat_ms > REPEAT_MS)

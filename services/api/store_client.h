@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "keyring.h"
 #include "metrics.h"
 #include "store_request.h"
 
@@ -16,7 +17,7 @@ struct store_client;
 struct store_client_options {
     const char *endpoints; /* of the stores; NULL or "": none, nothing is ever acknowledged */
     int64_t discovery_interval_ms;
-    const char *key; /* borrowed for good */
+    struct keyring *keys; /* borrowed for good */
     int64_t hwm;
     int64_t timeout_ms; /* a call is given up after so long */
     struct metrics *metrics;

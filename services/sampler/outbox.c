@@ -217,9 +217,8 @@ outbox_unsent(struct outbox *outbox, uint64_t id, int64_t mono_ms)
     batch->due_ms = mono_ms + OUTBOX_UNSENT_MS;
 }
 
-/* The store works again: what waits for its next attempt need not wait any longer. */
-static void
-hurry(struct outbox *outbox)
+void
+outbox_hurry(struct outbox *outbox)
 {
     int left = OUTBOX_SENT_MAX;
     struct batch *batch = NULL;
@@ -255,7 +254,7 @@ outbox_answer(struct outbox *outbox, uint64_t id, enum ack_code code, int64_t mo
     *batch = show(found);
     if (code != ACK_OK)
         return OUTBOX_INVALID;
-    hurry(outbox);
+    outbox_hurry(outbox); /* the store works again */
     return OUTBOX_DONE;
 }
 

@@ -63,6 +63,9 @@ bool outbox_next(struct outbox *outbox, int64_t mono_ms, struct outbox_batch *ba
 /* The batch that outbox_next() gave could not be sent: nobody is connected. */
 void outbox_unsent(struct outbox *outbox, uint64_t id, int64_t mono_ms);
 
+/* The reason why batches wait may be gone: those not under way are due. */
+void outbox_hurry(struct outbox *outbox);
+
 enum outbox_verdict {
     OUTBOX_UNKNOWN, /* no batch of that id is held: answered already, or dropped */
     OUTBOX_DONE,    /* safe with the store */

@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "log.h"
 #include "mem.h"
+#include "settings_again.h"
 #include "stop_limit.h"
 
 #include "auction.h"
@@ -48,6 +49,9 @@ struct sampler {
     struct count_publish *publish;
     struct snapshot_send *send; /* NULL: no stores are set */
     struct admin *admin;
+    struct settings_again *again;
+    int argc;
+    char **argv;
     int64_t stop_ms; /* stopping: when to wait no longer; else 0 */
 };
 
@@ -81,6 +85,7 @@ close_all(struct sampler *sampler)
     snapshot_send_destroy(&sampler->send);
     bus_guard_close();
     admin_destroy(&sampler->admin);
+    settings_again_destroy(&sampler->again);
 }
 
 static void
@@ -243,6 +248,14 @@ open_all(struct sampler *sampler, char *error, size_t error_bytes)
            open_admin(sampler, error, error_bytes);
 }
 
+static bool
+take_keys(void *arg, const void *settings)
+{
+    struct sampler *sampler = arg;
+    const char *key = ((const struct sampler_settings *)settings)->internal_api_key;
+    return sampler->send && snapshot_send_set_key(sampler->send, key);
+}
+
 static void
 start_handles(struct sampler *sampler)
 {
@@ -252,6 +265,14 @@ start_handles(struct sampler *sampler)
     uv_timer_init(&sampler->loop, &sampler->timer);
     sampler->timer.data = sampler;
     uv_timer_start(&sampler->timer, on_tick, 0, 0);
+    struct settings_again_options again = {.loop = &sampler->loop,
+                                           .program = &sampler_program,
+                                           .settings_bytes = sizeof *sampler->settings,
+                                           .argc = sampler->argc,
+                                           .argv = sampler->argv,
+                                           .take = take_keys,
+                                           .arg = sampler};
+    sampler->again = settings_again_new(&again);
     for (size_t i = 0; i < 2; i++) {
         uv_signal_init(&sampler->loop, &sampler->signals[i]);
         sampler->signals[i].data = sampler;
@@ -297,7 +318,8 @@ main(int argc, char **argv)
         return EXIT_SYSTEM;
     }
     bus_start();
-    struct sampler sampler = {.settings = &settings, .epoch_ms = clock_wall_ms()};
+    struct sampler sampler = {
+        .settings = &settings, .epoch_ms = clock_wall_ms(), .argc = argc, .argv = argv};
     if (settings.node_id)
         strcpy(sampler.node, settings.node_id);
     else

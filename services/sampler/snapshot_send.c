@@ -333,6 +333,19 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
     return send;
 }
 
+bool
+snapshot_send_set_key(struct snapshot_send *send, const char *key)
+{
+    if (!strcmp(send->key, key))
+        return false;
+    explicit_bzero(send->key, strlen(send->key));
+    free(send->key);
+    send->key = mem_text(key);
+    outbox_hurry(send->outbox);
+    pump(send);
+    return true;
+}
+
 void
 snapshot_send_add(struct snapshot_send *send, const struct snapshot *snapshot)
 {

@@ -34,6 +34,10 @@ struct snapshot_send *snapshot_send_new(const struct snapshot_send_options *opti
 /* What is not acknowledged is on disk afterwards, for which it blocks; else it is lost. */
 void snapshot_send_destroy(struct snapshot_send **send);
 
+/* Requests carry another key from now on; what was refused for the one before is due. False:
+ * it is the same. */
+bool snapshot_send_set_key(struct snapshot_send *send, const char *key);
+
 void snapshot_send_add(struct snapshot_send *send, const struct snapshot *snapshot);
 
 /* All snapshots of a window were added: the rest of them goes out, and one log line tells when

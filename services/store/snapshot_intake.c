@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
-#include "secret.h"
 
 #include "job.h"
 #include "snapshot_intake.h"
@@ -21,6 +20,7 @@
 
 struct snapshot_intake {
     const struct store_settings *settings;
+    struct keyring *keys;
     struct metrics *metrics;
     struct snapshot_write *writer;
     zsock_t *socket;           /* ROUTER */
@@ -92,7 +92,9 @@ accept_request(struct snapshot_intake *intake, const zmq_msg_t *identity,
     metrics_add(intake->metrics,
                 request->kind == REQUEST_BATCH ? METRIC_REQUEST_BATCH : METRIC_REQUEST_SETTING,
                 1);
-    if (!secret_equal(intake->settings->internal_api_key, request->key, strlen(request->key))) {
+    enum keyring_match match = keyring_find(intake->keys, request->key, strlen(request->key));
+    metrics_add(intake->metrics, METRIC_PREVIOUS_KEY, match == KEYRING_PREVIOUS);
+    if (!match) {
         note_refusal(intake, METRIC_BAD_KEY, &intake->key_limit, "store.unauthorized",
                      "the internal API key is wrong");
         answer_whole(intake, identity, request->id, ACK_UNAUTHORIZED,
@@ -210,11 +212,13 @@ on_done(void *arg, zsock_t *pipe)
 
 struct snapshot_intake *
 snapshot_intake_new(uv_loop_t *loop, const struct store_settings *settings,
-                    struct metrics *metrics, struct snapshot_write *writer)
+                    struct keyring *keys, struct metrics *metrics,
+                    struct snapshot_write *writer)
 {
     char error[512];
     struct snapshot_intake *intake = mem_alloc(sizeof *intake);
     intake->settings = settings;
+    intake->keys = keys;
     intake->metrics = metrics;
     intake->writer = writer;
     intake->socket = bus_socket(ZMQ_ROUTER, settings->bus_hwm);

@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "keyring.h"
 #include "metrics.h"
 
 #include "snapshot_write.h"
@@ -19,7 +20,7 @@ struct snapshot_intake;
  * line when an endpoint is refused. */
 struct snapshot_intake *snapshot_intake_new(uv_loop_t *loop,
                                             const struct store_settings *settings,
-                                            struct metrics *metrics,
+                                            struct keyring *keys, struct metrics *metrics,
                                             struct snapshot_write *writer);
 
 /* Takes no more requests; answers to those under way still go out. */

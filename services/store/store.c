@@ -13,7 +13,9 @@
 #include "admin.h"
 #include "bus.h"
 #include "descriptors.h"
+#include "keyring.h"
 #include "log.h"
+#include "settings_again.h"
 #include "stop_limit.h"
 
 #include "snapshot_intake.h"
@@ -32,6 +34,8 @@ struct store {
     struct snapshot_write *writer;
     struct snapshot_intake *intake;
     struct admin *admin;
+    struct keyring *keys;
+    struct settings_again *again;
     bool stopping;
 };
 
@@ -54,6 +58,7 @@ on_stopping(uv_timer_t *timer)
     snapshot_intake_destroy(&store->intake);
     bus_guard_close();
     admin_destroy(&store->admin);
+    settings_again_destroy(&store->again);
     uv_close((uv_handle_t *)&store->timer, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&store->signals[i], NULL);
@@ -72,6 +77,27 @@ on_signal(uv_signal_t *signal, int number)
     uv_timer_start(&store->timer, on_stopping, 0, STOP_TICK_MS);
 }
 
+static bool
+take_keys(void *arg, const void *settings)
+{
+    struct store *store = arg;
+    const struct store_settings *fresh = settings;
+    return keyring_set(store->keys, fresh->internal_api_key, fresh->internal_api_key_previous);
+}
+
+static void
+watch_keys(struct store *store, int argc, char **argv)
+{
+    struct settings_again_options options = {.loop = &store->loop,
+                                             .program = &store_program,
+                                             .settings_bytes = sizeof *store->settings,
+                                             .argc = argc,
+                                             .argv = argv,
+                                             .take = take_keys,
+                                             .arg = store};
+    store->again = settings_again_new(&options);
+}
+
 static int
 start(struct store *store)
 {
@@ -87,7 +113,8 @@ start(struct store *store)
     store->writer = snapshot_write_new(settings, store->metrics);
     if (!store->writer)
         return -1;
-    store->intake = snapshot_intake_new(&store->loop, settings, store->metrics, store->writer);
+    store->intake =
+        snapshot_intake_new(&store->loop, settings, store->keys, store->metrics, store->writer);
     if (!store->intake)
         return -1;
     store->admin = admin_new(&store->loop, settings->admin.admin_address,
@@ -129,13 +156,17 @@ main(int argc, char **argv)
     bus_start();
     if (sodium_init() < 0 || uv_loop_init(&store.loop))
         return EXIT_SYSTEM;
+    store.keys = keyring_new(settings.internal_api_key, settings.internal_api_key_previous);
+    watch_keys(&store, argc, argv);
     status = start(&store) ? EXIT_SYSTEM : 0;
     if (status) {
+        settings_again_destroy(&store.again);
         snapshot_intake_destroy(&store.intake);
         bus_guard_close();
     }
     uv_run(&store.loop, UV_RUN_DEFAULT);
     snapshot_write_destroy(&store.writer);
+    keyring_destroy(&store.keys);
     metrics_destroy(&store.metrics);
     uv_loop_close(&store.loop);
     zsys_shutdown();

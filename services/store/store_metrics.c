@@ -16,6 +16,8 @@ const struct metric store_metric_table[METRIC_COUNT] = {
     [METRIC_ROWS_IGNORED] = {ROWS, "outcome=\"ignored\"", METRIC_COUNTER, ""},
     [METRIC_ROWS_REFUSED] = {ROWS, "outcome=\"refused\"", METRIC_COUNTER, ""},
     [METRIC_ROWS_SPOOLED] = {ROWS, "outcome=\"spooled\"", METRIC_COUNTER, ""},
+    [METRIC_PREVIOUS_KEY] = {"headcount_store_previous_key_total", NULL, METRIC_COUNTER,
+                             "Requests with INTERNAL_API_KEY_PREVIOUS."},
     [METRIC_BAD_KEY] = {REFUSED, "reason=\"unauthorized\"", METRIC_COUNTER,
                         "Requests refused whole, by reason."},
     [METRIC_BAD_FRAMES] = {REFUSED, "reason=\"frames\"", METRIC_COUNTER, ""},

@@ -9,7 +9,7 @@
 struct store_settings {
     struct bus_settings bus;
     char *store_bind;
-    char *internal_api_key;
+    char *internal_api_key, *internal_api_key_previous;
     char *mongodb_uri; /* NULL: SQLite */
     char *mongodb_database;
     char *sqlite_path;
