@@ -192,6 +192,7 @@ open_send(struct sampler *sampler, char *error, size_t error_bytes)
     const struct sampler_settings *settings = sampler->settings;
     struct snapshot_send_options options = {.loop = &sampler->loop,
                                             .endpoints = settings->store_endpoints,
+                                            .backend = settings->backend_api_url,
                                             .discovery_interval_ms =
                                                 settings->discovery_interval_ms,
                                             .key = settings->internal_api_key,
@@ -202,7 +203,7 @@ open_send(struct sampler *sampler, char *error, size_t error_bytes)
                                             .disk_path = settings->outbox_path,
                                             .disk_bytes = settings->outbox_bytes,
                                             .metrics = sampler->metrics};
-    if (!*settings->store_endpoints)
+    if (!*settings->store_endpoints && !*settings->backend_api_url)
         return true;
     sampler->send = snapshot_send_new(&options, error, error_bytes);
     return sampler->send;
@@ -295,7 +296,9 @@ run(struct sampler *sampler)
         log_info("sampler.started", "listening to gateways", LOG_STR("node", sampler->node),
                  LOG_STR("gateways", sampler->settings->gateway_endpoints),
                  LOG_STR("counts", sampler->settings->count_bind),
-                 LOG_STR("stores", sampler->settings->store_endpoints),
+                 LOG_STR("stores", *sampler->settings->backend_api_url
+                                       ? sampler->settings->backend_api_url
+                                       : sampler->settings->store_endpoints),
                  LOG_INT("shards", sampler->shards));
     }
     uv_run(&sampler->loop, UV_RUN_DEFAULT);

@@ -10,6 +10,7 @@
 #include "auction.h"
 #include "store_request.h"
 
+#include "http_send.h"
 #include "sampler_settings.h"
 #include "shard_plan.h"
 
@@ -24,6 +25,9 @@ static const struct setting table[] = {
      "Where live counts are published."},
     {"STORE_ENDPOINTS", SETTING_TEXT, AT(store_endpoints), "ipc://run/store.ipc", 0, 8192, "",
      NULL, "Stores that take the snapshots, separated by commas; an empty list stores none."},
+    {"BACKEND_API_URL", SETTING_TEXT, AT(backend_api_url), "", 0, 1000, "", NULL,
+     "A backend of one's own, such as https://backend.example:8080, that snapshots are posted "
+     "to over HTTP instead of going to STORE_ENDPOINTS; empty: none."},
     SETTINGS_BUS(struct sampler_settings, bus),
     SETTINGS_DISCOVERY(struct sampler_settings, discovery_interval_ms),
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
@@ -120,7 +124,8 @@ static int
 check(const void *arg, char *error, size_t error_bytes)
 {
     const struct sampler_settings *settings = arg;
-    if (!settings->internal_api_key && *settings->store_endpoints) {
+    bool sends = *settings->store_endpoints || *settings->backend_api_url;
+    if (!settings->internal_api_key && sends) {
         snprintf(error, error_bytes,
                  "INTERNAL_API_KEY: is missing; allowed: 8 to %d characters, the same as the "
                  "store's",
@@ -147,6 +152,12 @@ check(const void *arg, char *error, size_t error_bytes)
                  "and more",
                  (long long)settings->node_timeout_ms,
                  (long long)(2 * settings->heartbeat_interval_ms));
+        return -1;
+    }
+    if (*settings->backend_api_url && !http_send_url_valid(settings->backend_api_url)) {
+        snprintf(error, error_bytes,
+                 "BACKEND_API_URL: is no URL that snapshots can be posted to; allowed: http:// "
+                 "or https://, a host, maybe a port and a path, no password");
         return -1;
     }
     if (check_ordinal(settings, error, error_bytes))

@@ -13,6 +13,7 @@ struct sampler_settings {
     char *gateway_endpoints; /* whom to listen to */
     char *count_bind;        /* where counts are published */
     char *store_endpoints;   /* who takes the snapshots */
+    char *backend_api_url;   /* "": the stores */
     struct bus_settings bus;
     int64_t discovery_interval_ms;
     char *internal_api_key;

@@ -11,6 +11,7 @@
 
 #include "store_request.h"
 
+#include "http_send.h"
 #include "outbox.h"
 #include "outbox_disk.h"
 #include "sampler_metrics.h"
@@ -28,6 +29,7 @@ struct report {
 };
 
 struct snapshot_send {
+    struct http_send *http; /* NULL: the stores, by what follows */
     zsock_t *socket;
     struct discovery *discovery;
     struct bus_watch *watch;
@@ -81,7 +83,7 @@ count_copies(const struct snapshot_send *send, int attempt)
 }
 
 static bool
-send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
+send_to_store(struct snapshot_send *send, const struct outbox_batch *batch)
 {
     struct store_request request = {.kind = REQUEST_BATCH,
                                     .id = batch->id,
@@ -93,7 +95,14 @@ send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
     while (sent < copies && bus_send(send->socket, encoded.topic, encoded.topic_bytes,
                                      encoded.body, encoded.body_bytes))
         sent++;
-    if (!sent)
+    return sent;
+}
+
+static bool
+send_batch(struct snapshot_send *send, const struct outbox_batch *batch)
+{
+    if (send->http ? !http_send_batch(send->http, batch, send->key)
+                   : !send_to_store(send, batch))
         return false;
     metrics_add(send->metrics, batch->attempt == 1 ? METRIC_BATCHES : METRIC_REPEATS, 1);
     return true;
@@ -285,17 +294,19 @@ open_disk(struct snapshot_send *send, const struct snapshot_send_options *option
     return 0;
 }
 
-struct snapshot_send *
-snapshot_send_new(const struct snapshot_send_options *options, char *error, size_t error_bytes)
+/* -1 with the reason in error. */
+static int
+open_bus(struct snapshot_send *send, const struct snapshot_send_options *options, char *error,
+         size_t error_bytes)
 {
-    zsock_t *socket = bus_socket(ZMQ_DEALER, options->hwm);
-    if (!socket) {
+    send->socket = bus_socket(ZMQ_DEALER, options->hwm);
+    if (!send->socket) {
         snprintf(error, error_bytes, "no DEALER socket: %s", zmq_strerror(zmq_errno()));
-        return NULL;
+        return -1;
     }
-    zsock_set_immediate(socket, 1); /* only to stores that are there */
+    zsock_set_immediate(send->socket, 1); /* only to stores that are there */
     struct discovery_options peers = {.loop = options->loop,
-                                      .socket = socket,
+                                      .socket = send->socket,
                                       .endpoints = options->endpoints,
                                       .peers = BUS_ROLE_BIT(BUS_STORE),
                                       .interval_ms = options->discovery_interval_ms,
@@ -303,11 +314,39 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
                                       .peers_row = METRIC_PEERS_STORES,
                                       .connected_row = METRIC_CONNECTED_STORES,
                                       .failed_row = METRIC_RESOLUTIONS_STORES};
-    struct discovery *discovery = discovery_new(&peers, error, error_bytes);
-    if (!discovery) {
-        zsock_destroy(&socket);
-        return NULL;
-    }
+    send->discovery = discovery_new(&peers, error, error_bytes);
+    if (!send->discovery)
+        return -1;
+    send->watch = bus_watch_new(options->loop, send->socket, BUDGET, read_ack, send);
+    return 0;
+}
+
+static void
+on_posted(void *arg, const struct ack *ack)
+{
+    struct snapshot_send *send = arg;
+    take_ack(send, ack);
+    pump(send);
+}
+
+static int
+open_backend(struct snapshot_send *send, const struct snapshot_send_options *options,
+             char *error, size_t error_bytes)
+{
+    struct http_send_options http = {.loop = options->loop,
+                                     .url = options->backend,
+                                     .timeout_ms = options->ack_timeout_ms,
+                                     .done = on_posted,
+                                     .arg = send};
+    send->http = http_send_new(&http);
+    if (!send->http)
+        snprintf(error, error_bytes, "libcurl cannot be started");
+    return send->http ? 0 : -1;
+}
+
+struct snapshot_send *
+snapshot_send_new(const struct snapshot_send_options *options, char *error, size_t error_bytes)
+{
     struct snapshot_send *send = mem_alloc(sizeof *send);
     uint64_t first_id = (uint64_t)options->epoch_ms << ID_SHIFT;
     struct outbox_options outbox = {.rows_max = (size_t)options->rows_max,
@@ -317,18 +356,17 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
                                     .closed = on_batch_closed,
                                     .evicted = on_evicted,
                                     .arg = send};
-    send->socket = socket;
-    send->discovery = discovery;
     send->encoder = encoder_new();
     send->outbox = outbox_new(&outbox);
     send->metrics = options->metrics;
     send->key = mem_text(options->key);
     send->next.first_id = first_id;
-    send->watch = bus_watch_new(options->loop, socket, BUDGET, read_ack, send);
+    send->rows_max = options->rows_max;
     uv_timer_init(options->loop, &send->timer);
     send->timer.data = send;
-    send->rows_max = options->rows_max;
-    if (open_disk(send, options, error, error_bytes))
+    int result = *options->backend ? open_backend(send, options, error, error_bytes)
+                                   : open_bus(send, options, error, error_bytes);
+    if (result || open_disk(send, options, error, error_bytes))
         snapshot_send_destroy(&send);
     return send;
 }
@@ -399,6 +437,7 @@ snapshot_send_destroy(struct snapshot_send **send)
         log_warn("sampler.unsent", "stopped before a store acknowledged every snapshot",
                  LOG_INT("rows", (int64_t)rows));
     outbox_disk_destroy(&old->disk);
+    http_send_destroy(&old->http);
     bus_watch_destroy(&old->watch);
     discovery_destroy(&old->discovery);
     zsock_destroy(&old->socket);

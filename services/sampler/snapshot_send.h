@@ -1,6 +1,7 @@
 /* Snapshots to the stores, over a DEALER socket: in batches, each kept until a store has
- * acknowledged it (outbox says when it is sent again), and on disk, too, if a path is set. Runs
- * in the loop and does not block after the start; all functions from the loop's thread. */
+ * acknowledged it, or to a backend over HTTP (outbox says when it is sent again), and on disk,
+ * too, if a path is set. Runs in the loop and does not block after the start; all functions
+ * from the loop's thread. */
 #ifndef SNAPSHOT_SEND_H
 #define SNAPSHOT_SEND_H
 
@@ -16,6 +17,7 @@ struct snapshot_send;
 struct snapshot_send_options {
     uv_loop_t *loop;
     const char *endpoints; /* stores, borrowed for the call, as is key */
+    const char *backend;   /* "": the stores; borrowed for good */
     const char *key;
     int64_t discovery_interval_ms;
     int64_t hwm;
