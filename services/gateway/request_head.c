@@ -154,11 +154,17 @@ names(const char *list, const char *item)
     }
 }
 
+/* A host and a port, maybe; an empty one is allowed. A list or a name with a user may mean one
+ * host to a proxy and another to us. */
 static bool
 take_host(struct viewer_request *request, const char *value)
 {
-    (void)value;
+    static const char parts[] = "-._~%!$&'()*+;=:[]"; /* of RFC 3986, but ',' and '@' */
     request->host = true;
+    for (; *value; value++) {
+        if (!isalnum((unsigned char)*value) && !strchr(parts, *value))
+            return false;
+    }
     return true;
 }
 

@@ -173,6 +173,9 @@ refuses_what_can_be_read_in_two_ways(void **state)
     static const char *const bad[] = {
         "GET / HTTP/1.1\r\n\r\n", /* no Host */
         START "Host: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x, y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: user@x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n",
         START "Origin: https://a\r\nOrigin: https://b\r\n\r\n",
         START "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Key: " KEY "\r\n\r\n",
         START "Sec-WebSocket-Version: 13\r\nsec-websocket-version: 13\r\n\r\n",
