@@ -1,6 +1,6 @@
 #!/bin/bash
 # ./dev test [PART] [ARGS…]: builds plain and with sanitizers, runs the tests, sums up.
-# PART: lint, unit, journey, browser, fault; all of them without one. ARGS go to pytest (unit:
+# PART: lint, unit, journey, browser, attack, fault; all of them without one. ARGS go to pytest (unit:
 # meson test).
 # Every suite writes a JUnit file into build/reports, from which the last line is made.
 set -euo pipefail
@@ -102,6 +102,11 @@ browsers() {
     suite 'pages in Chromium' run_pytest plain browser tests/browser "$@"
 }
 
+attacks() {
+    suite 'attacks' run_pytest plain attack -n "$at_once" tests/attack "$@"
+    suite 'attacks, sanitized' run_pytest sanitized attack-sanitized -n "$at_once" tests/attack "$@"
+}
+
 faults() {
     suite 'faults of real processes' run_pytest plain fault tests/fault "$@"
 }
@@ -109,8 +114,8 @@ faults() {
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
-all | lint | unit | journey | browser | fault) ;;
-*) die 100 "test: no such part: $part; allowed: lint, unit, journey, browser, fault" ;;
+all | lint | unit | journey | browser | attack | fault) ;;
+*) die 100 "test: no such part: $part; allowed: lint, unit, journey, browser, attack, fault" ;;
 esac
 
 need_packages build demo test
@@ -123,12 +128,14 @@ all)
     units
     journeys
     browsers
+    attacks
     faults
     ;;
 lint) suite 'layout of the sources' lint ;;
 unit) units "$@" ;;
 journey) journeys "$@" ;;
 browser) browsers "$@" ;;
+attack) attacks "$@" ;;
 fault) faults "$@" ;;
 esac
 
