@@ -148,6 +148,10 @@ make_keys(struct api *api, int argc, char **argv)
     api->context.admin_keys =
         keyring_new(settings->admin_api_key, settings->admin_api_key_previous);
     api->again = settings_again_new(&options);
+    api->context.guesses = guesses_new(settings->wrong_keys_per_minute);
+    api->context.proxies = networks_read(settings->trusted_proxies);
+    api->context.form =
+        strcmp(settings->forwarded_header, "forwarded") ? FORWARDED_X : FORWARDED_RFC;
 }
 
 static int
@@ -222,6 +226,8 @@ main(int argc, char **argv)
     uv_run(&api.loop, UV_RUN_DEFAULT);
     uv_loop_close(&api.loop);
     storage_pool_destroy(&api.context.pool);
+    guesses_destroy(&api.context.guesses);
+    networks_destroy(&api.context.proxies);
     keyring_destroy(&api.context.internal_keys);
     keyring_destroy(&api.context.admin_keys);
     metrics_destroy(&api.context.metrics);

@@ -3,6 +3,8 @@
 #define API_CONTEXT_H
 
 #include "api_settings.h"
+#include "forwarded.h"
+#include "guesses.h"
 #include "health.h"
 #include "keyring.h"
 #include "live_counts.h"
@@ -13,6 +15,9 @@
 struct api_context {
     const struct api_settings *settings;
     struct keyring *internal_keys, *admin_keys;
+    struct guesses *guesses;
+    struct networks *proxies;
+    enum forwarded_form form;
     struct metrics *metrics;
     struct storage_pool *pool;
     struct live_counts *live;

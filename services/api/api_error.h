@@ -13,9 +13,10 @@
     X(INVALID_JSON, 400, "invalid_json")             /* the body is no JSON object */          \
     X(UNKNOWN_FIELD, 400, "unknown_field")           /* of settings */                         \
     X(UNAUTHORIZED, 401, "unauthorized")             /* no key, or a wrong one */              \
-    X(NOT_FOUND, 404, "not_found")                   /* no such address */                     \
-    X(METHOD_NOT_ALLOWED, 405, "method_not_allowed") /* with Allow */                          \
-    X(PAYLOAD_TOO_LARGE, 413, "payload_too_large")   /* a body over 64 KiB */                  \
+    X(TOO_MANY_WRONG_KEYS, 429, "too_many_wrong_keys") /* of one address */                    \
+    X(NOT_FOUND, 404, "not_found")                     /* no such address */                   \
+    X(METHOD_NOT_ALLOWED, 405, "method_not_allowed")   /* with Allow */                        \
+    X(PAYLOAD_TOO_LARGE, 413, "payload_too_large")     /* a body over 64 KiB */                \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type")                                   \
     X(INVALID_SNAPSHOT, 422, "invalid_snapshot") /* a field is missing, mistyped, off range */ \
     X(INVALID_SETTING, 422, "invalid_setting")   /* likewise */                                \

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api_settings.h"
+#include "address.h"
 #include "bus.h"
 #include "discovery.h"
 #include "page_policy.h"
@@ -71,6 +72,19 @@ static const struct setting table[] = {
            "Key for settings and, unless ANALYTICS_PUBLIC, for analytics. Required."),
     SECRET("ADMIN_API_KEY_PREVIOUS", admin_api_key_previous, KEY_MIN, KEY_MAX,
            "A second key that is taken for it, while keys are changed."),
+    NUMBER("WRONG_KEYS_PER_MINUTE", wrong_keys_per_minute, "60", 0, 60000, "",
+           "Wrong keys of one IPv4 address or one IPv6 network of 64 bits, as many at once; "
+           "beyond, no key of it is looked at for a while. 0: no limit."),
+    TEXT("TRUSTED_PROXIES", trusted_proxies, "127.0.0.0/8,::1", 65536,
+         "Addresses and networks of proxies that are believed when they say whose request they "
+         "bring, comma-separated (10.0.0.0/8); none: nobody is."),
+    {.name = "FORWARDED_HEADER",
+     .type = SETTING_CHOICE,
+     .offset = AT(forwarded_header),
+     .fallback = "x-forwarded-for",
+     .unit = "",
+     .choices = "x-forwarded-for|forwarded",
+     .help = "The header in which trusted proxies say so; the other one is not looked at."},
     {.name = "ANALYTICS_PUBLIC",
      .type = SETTING_SWITCH,
      .offset = AT(analytics_public),
@@ -113,6 +127,15 @@ check(const void *arg, char *error, size_t error_bytes)
                  KEY_MIN, KEY_MAX);
         return -1;
     }
+    struct networks *proxies = networks_read(settings->trusted_proxies);
+    if (!proxies) {
+        snprintf(error, error_bytes,
+                 "TRUSTED_PROXIES: '%.80s' is no list of networks; allowed: none, or "
+                 "ADDRESS[/BITS], comma-separated",
+                 settings->trusted_proxies);
+        return -1;
+    }
+    networks_destroy(&proxies);
     char origin[PAGE_ORIGIN_BYTES];
     if (*settings->viewer_socket_url &&
         !page_socket_origin(settings->viewer_socket_url, origin)) {

@@ -27,6 +27,9 @@ struct api_settings {
     int64_t node_timeout_ms;
     int64_t store_timeout_ms;
     char *internal_api_key, *internal_api_key_previous;
+    int64_t wrong_keys_per_minute;
+    char *trusted_proxies;
+    char *forwarded_header;
     char *admin_api_key, *admin_api_key_previous;
     bool analytics_public;
     char *mongodb_uri;

@@ -12,6 +12,7 @@
 
 #include "api_metrics.h"
 #include "auth.h"
+#include "clock.h"
 #include "http_server.h"
 #include "log.h"
 #include "mem.h"
@@ -25,33 +26,82 @@ struct http_server {
     int listen_fd; /* after quiesce: ours to close; else -1 */
 };
 
-/* A key of before is counted, so that one sees when nobody needs it any more. */
-static bool
-has_key(const struct request *request, struct keyring *keys, const char *header)
+#define FORWARDED_LINES 16 /* more than proxies in a row add */
+
+struct forwarded_values {
+    const char *name;
+    const char *lines[FORWARDED_LINES];
+    size_t count;
+};
+
+static enum MHD_Result
+take_forwarded(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-    enum keyring_match match = auth_find(keys, request_header(request, header), authorization);
-    if (match == KEYRING_PREVIOUS)
-        metrics_add(request->api->metrics, METRIC_PREVIOUS_KEY, 1);
-    return match;
+    struct forwarded_values *values = arg;
+    (void)kind;
+    if (value && !strcasecmp(name, values->name) && values->count < FORWARDED_LINES)
+        values->lines[values->count++] = value;
+    return MHD_YES;
 }
 
+/* Whose request it is; a proxy that is trusted may say so. False: nobody's. */
 static bool
-has_access(const struct request *request)
+find_caller(const struct request *request, struct address *address)
+{
+    const struct api_context *api = request->api;
+    const struct sockaddr *peer =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+            ->client_addr;
+    struct address viewer;
+    struct forwarded_values values = {.name = api->settings->forwarded_header};
+    if (!address_of_socket(peer, address))
+        return false;
+    if (!networks_hold(api->proxies, address))
+        return true;
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_forwarded, &values);
+    if (forwarded_viewer(api->form, values.lines, values.count, api->proxies, &viewer))
+        *address = viewer;
+    return true;
+}
+
+/* A key of before is counted, so that one sees when nobody needs it any more. */
+static enum api_error
+check_key(const struct request *request, struct keyring *keys, const char *header)
+{
+    const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+    const char *key = request_header(request, header);
+    struct guesses *guesses = request->api->guesses;
+    struct address caller;
+    if (!key && !authorization)
+        return API_UNAUTHORIZED; /* and no guess */
+    bool known = find_caller(request, &caller);
+    if (known && !guesses_allowed(guesses, &caller, clock_mono_ms()))
+        return API_TOO_MANY_WRONG_KEYS;
+    enum keyring_match match = auth_find(keys, key, authorization);
+    if (known && !match)
+        guesses_note(guesses, &caller, clock_mono_ms());
+    if (match == KEYRING_PREVIOUS)
+        metrics_add(request->api->metrics, METRIC_PREVIOUS_KEY, 1);
+    return match ? API_ERROR_COUNT : API_UNAUTHORIZED;
+}
+
+/* API_ERROR_COUNT: granted. */
+static enum api_error
+check_access(const struct request *request)
 {
     switch (request->match.route->access) {
     case ACCESS_PUBLIC:
-        return true;
+        return API_ERROR_COUNT;
     case ACCESS_INTERNAL:
-        return has_key(request, request->api->internal_keys, "x-internal-api-key");
+        return check_key(request, request->api->internal_keys, "x-internal-api-key");
     case ACCESS_ANALYTICS:
         if (request->api->settings->analytics_public)
-            return true;
+            return API_ERROR_COUNT;
         break;
     case ACCESS_ADMIN:
         break;
     }
-    return has_key(request, request->api->admin_keys, "x-admin-api-key");
+    return check_key(request, request->api->admin_keys, "x-admin-api-key");
 }
 
 static bool
@@ -70,6 +120,7 @@ admit(struct request *request, const char *method)
 {
     request->match = route_find(routes, route_count, method, &request->target);
     const struct route *route = request->match.route;
+    enum api_error access = API_ERROR_COUNT;
     if (request->target.result != TARGET_OK)
         request_refuse(request, API_INVALID_TARGET, "%s",
                        target_result_text(request->target.result));
@@ -79,7 +130,10 @@ admit(struct request *request, const char *method)
     else if (request->match.result == ROUTE_NO_METHOD)
         request_refuse(request, API_METHOD_NOT_ALLOWED,
                        "%.20s is not answered here; allowed: %s", method, request->match.allow);
-    else if (!has_access(request))
+    else if ((access = check_access(request)) == API_TOO_MANY_WRONG_KEYS)
+        request_refuse(request, access,
+                       "too many wrong keys came from this address; try again in a minute");
+    else if (access != API_ERROR_COUNT)
         request_refuse(
             request, API_UNAUTHORIZED, "%s",
             route->access == ACCESS_INTERNAL

@@ -10,7 +10,8 @@
 #include "reply_json.h"
 #include "request.h"
 
-#define RETRY_AFTER "2" /* seconds */
+#define RETRY_AFTER_GUESSES "60" /* seconds; all guesses are forgotten by then */
+#define RETRY_AFTER "2"          /* seconds */
 
 struct request *
 request_new(const struct api_context *api, const char *target)
@@ -127,6 +128,8 @@ request_fail(struct request *request, enum api_error error, const char *format, 
     if (error == API_UNAUTHORIZED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                                 "Bearer realm=\"headcount\"");
+    if (error == API_TOO_MANY_WRONG_KEYS)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_GUESSES);
     if (api_errors[error].status == MHD_HTTP_SERVICE_UNAVAILABLE)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER);
     return request_reply(request, api_errors[error].status, response);
