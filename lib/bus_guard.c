@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "bus.h"
 #include "bus_guard.h"
+#include "bus_io.h"
 #include "clock.h"
 #include "endpoint.h"
 #include "log.h"

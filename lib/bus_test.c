@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "bus_io.h"
 
 #define DEADLINE_MS 10000
 #define MESSAGES 5000

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus.h"
 #include "bus_guard.h"
+#include "bus_io.h"
 #include "clock.h"
 #include "discovery.h"
 #include "endpoint.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_io.h"
 #include "mem.h"
 
 #include "replay_bus.h"

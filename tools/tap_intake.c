@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_io.h"
 #include "clock.h"
 #include "discovery.h"
 #include "log.h"

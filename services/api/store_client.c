@@ -7,6 +7,7 @@
 
 #include "api_metrics.h"
 #include "bus.h"
+#include "bus_io.h"
 #include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bus.h"
+#include "bus_io.h"
 #include "clock.h"
 #include "mem.h"
 

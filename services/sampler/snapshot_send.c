@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_io.h"
 #include "bus_keys.h"
 #include "clock.h"
 #include "discovery.h"

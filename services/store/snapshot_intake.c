@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "bus_io.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
