@@ -339,10 +339,10 @@ def test_silent_store_beside_one_that_answers(peers):
         repeats = values["headcount_sampler_batch_repeats_total"]
         copies = len(silent.requests) + len(store.requests)
         taken = values["headcount_sampler_outbox_rows"] == 0
-        return taken and repeats and copies == batches + 2 * repeats
+        all_stored = {row["auction"] for row in store.rows} == set(auctions)
+        return taken and all_stored and repeats and copies == batches + 2 * repeats
 
     peers.until(settled, "every batch to be taken and each repeat to be at both")
-    assert {row["auction"] for row in store.rows} == set(auctions)
 
 
 def test_store_that_comes_late(peers):
