@@ -378,8 +378,12 @@ def test_a_deleted_database_file_is_noticed_and_made_anew(make_api):
         "nothing may be acknowledged that no file holds"
     )
     wait_until(lambda: set_again(system), what="a new file to take settings")
-    # What was spooled meanwhile is in it if the setting came first.
-    wait_until(lambda: len(system.snapshots("lot-1")) <= 1, what="the new file")
+
+    def new_one_is_read():  # with what was spooled meanwhile, if the setting came first
+        answer = analytics(system, "lot-1")
+        return answer.status == 200 and len(answer.data()["snapshots"]) <= 1
+
+    wait_until(new_one_is_read, what="the new file")
 
 
 def set_again(system):
