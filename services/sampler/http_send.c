@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "mem.h"
 
+#include "backend_answer.h"
 #include "http_send.h"
 
 #define ANSWER_BYTES 4096 /* of a body are looked at */
@@ -132,70 +133,18 @@ start_post(struct http_send *http, struct post *post, size_t row)
     http->under_way++;
 }
 
-/* The batch will be tried again: nothing more of it is begun. */
-static void
-put_off(struct http_send *http, enum ack_code code, const char *message)
-{
-    if (http->ack.code != ACK_OK)
-        return;
-    http->ack.code = code;
-    snprintf(http->ack.message, sizeof http->ack.message, "%s", message);
-    http->next_row = http->row_count;
-}
-
-static void
-refuse(struct http_send *http, const struct post *post, long status)
-{
-    struct ack *ack = &http->ack;
-    ack->refusals = mem_resize(ack->refusals, (ack->refused + 1) * sizeof *ack->refusals);
-    struct refusal *refusal = &ack->refusals[ack->refused++];
-    json_t *answer = json_loadb(post->answer, post->answer_bytes, 0, NULL);
-    const char *message =
-        json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
-    refusal->row = post->row;
-    snprintf(refusal->reason, sizeof refusal->reason, "the backend answers %ld%s%.80s", status,
-             message ? ": " : "", message ? message : "");
-    json_decref(answer);
-}
-
-/* What became of a row; a backend that does not say has saved it. */
-static size_t *
-find_outcome(struct ack *ack, const struct post *post)
-{
-    json_t *answer = json_loadb(post->answer, post->answer_bytes, 0, NULL);
-    const char *outcome =
-        json_string_value(json_object_get(json_object_get(answer, "data"), "outcome"));
-    size_t *count = &ack->saved;
-    if (outcome && !strcmp(outcome, "kept"))
-        count = &ack->kept;
-    else if (outcome && !strcmp(outcome, "ignored"))
-        count = &ack->ignored;
-    else if (outcome && !strcmp(outcome, "spooled"))
-        count = &ack->spooled;
-    json_decref(answer);
-    return count;
-}
-
+/* When the batch is put off, nothing more of it is begun. */
 static void
 judge(struct http_send *http, const struct post *post, CURLcode result)
 {
     long status = 0;
-    char message[ACK_MESSAGE_BYTES];
-    if (result != CURLE_OK) {
-        snprintf(message, sizeof message, "the backend: %s", curl_easy_strerror(result));
-        put_off(http, ACK_UNAVAILABLE, message);
-        return;
-    }
     curl_easy_getinfo(post->easy, CURLINFO_RESPONSE_CODE, &status);
-    snprintf(message, sizeof message, "the backend answers %ld", status);
-    if (status / 100 == 2)
-        ++*find_outcome(&http->ack, post);
-    else if (status == 401 || status == 403)
-        put_off(http, ACK_UNAUTHORIZED, message);
-    else if (status / 100 == 4 && status != 408 && status != 425 && status != 429)
-        refuse(http, post, status);
+    if (result == CURLE_OK)
+        backend_answer_take(&http->ack, post->row, status, post->answer, post->answer_bytes);
     else
-        put_off(http, ACK_UNAVAILABLE, message);
+        backend_answer_missing(&http->ack, curl_easy_strerror(result));
+    if (http->ack.code != ACK_OK)
+        http->next_row = http->row_count;
 }
 
 static void
