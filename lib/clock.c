@@ -6,6 +6,9 @@
 
 #include "clock.h"
 
+#define FIRST_MS (-62167219200000LL) /* the year 0 begins, in UTC */
+#define LAST_MS 253402300799999LL    /* the year 9999 ends */
+
 static int64_t
 read_ms(clockid_t id)
 {
@@ -38,7 +41,8 @@ clock_text(int64_t wall_ms, char text[CLOCK_TEXT_BYTES])
         snprintf(text, CLOCK_TEXT_BYTES, "?");
         return;
     }
-    size_t length = strftime(text, CLOCK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    size_t length = (size_t)snprintf(text, CLOCK_TEXT_BYTES, "%04lld", utc.tm_year + 1900LL);
+    length += strftime(text + length, CLOCK_TEXT_BYTES - length, "-%m-%dT%H:%M:%S", &utc);
     if (fraction_ms)
         snprintf(text + length, CLOCK_TEXT_BYTES - length, ".%03dZ", (int)fraction_ms);
     else
@@ -137,6 +141,9 @@ clock_parse(const char *text, int64_t *wall_ms)
     if (take_date(&text, &utc) || !take_mark(&text, 'T') ||
         take_time(&text, &utc, &fraction_ms) || take_zone(&text, &offset_minutes) || *text)
         return -1;
-    *wall_ms = ((int64_t)timegm(&utc) - offset_minutes * 60) * 1000 + fraction_ms;
+    int64_t found_ms = ((int64_t)timegm(&utc) - offset_minutes * 60) * 1000 + fraction_ms;
+    if (found_ms < FIRST_MS || found_ms > LAST_MS)
+        return -1;
+    *wall_ms = found_ms;
     return 0;
 }

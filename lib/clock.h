@@ -14,7 +14,8 @@ int64_t clock_mono_ms(void); /* from an arbitrary start; never goes back */
 void clock_text(int64_t wall_ms, char text[CLOCK_TEXT_BYTES]);
 
 /* Reads an ISO 8601 date and time with a zone ("Z" or "+02:00"), any fraction of a second (cut
- * to ms). 0 and *wall_ms, or -1 when the text is anything else or no real date. */
+ * to ms). 0 and *wall_ms, or -1 when the text is anything else, no real date, or in UTC not of
+ * the years 0 to 9999. */
 int clock_parse(const char *text, int64_t *wall_ms);
 
 #endif
