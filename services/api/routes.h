@@ -43,7 +43,7 @@ enum route_result {
 
 struct route_match {
     enum route_result result;
-    const struct route *route;     /* ROUTE_FOUND */
+    const struct route *route;     /* ROUTE_FOUND, ROUTE_BAD_ID */
     const char *argument;          /* what stands for :id or :name; points into target */
     char allow[ROUTE_ALLOW_BYTES]; /* ROUTE_NO_METHOD: "GET, HEAD" */
 };

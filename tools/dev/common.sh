@@ -67,6 +67,8 @@ run_apt() { # [sudo] -- packages
     fi
 }
 
+build_targets=() # of build_into(); none: all that is built by default
+
 # Configures (once) and builds build/NAME with meson's options; says nothing when nothing is to do.
 build_into() { # name options…
     local folder=build/$1 log stamp
@@ -80,10 +82,16 @@ build_into() { # name options…
         meson setup "$folder" "$@" >"$log" 2>&1 || build_failed "$log"
         printf '%s' "$stamp" >"$folder.stamp"
     fi
-    if ! ninja -C "$folder" -n 2>/dev/null | grep -q 'no work to do'; then
+    if ! ninja -C "$folder" -n "${build_targets[@]}" 2>/dev/null | grep -q 'no work to do'; then
         say "building $folder (the first time takes a minute or two)"
-        ninja -C "$folder" >"$log" 2>&1 || build_failed "$log"
+        ninja -C "$folder" "${build_targets[@]}" >"$log" 2>&1 || build_failed "$log"
     fi
+}
+
+build_fuzzers() {
+    local -a build_targets=(fuzz)
+    CC="$(command -v ccache || true) clang-14" build_into fuzz -Dfuzz=true -Dtests=false \
+        -Dbuildtype=debug -Doptimization=1 -Db_lundef=false -Db_sanitize=address,undefined
 }
 
 build_failed() { # log

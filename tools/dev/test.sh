@@ -1,7 +1,7 @@
 #!/bin/bash
 # ./dev test [PART] [ARGS…]: builds plain and with sanitizers, runs the tests, sums up.
-# PART: lint, unit, journey, browser, attack, fault; all of them without one. ARGS go to pytest (unit:
-# meson test).
+# PART: lint, unit, fuzz, journey, browser, attack, fault; all of them without one. ARGS go to pytest
+# (unit: meson test).
 # Every suite writes a JUnit file into build/reports, from which the last line is made.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -90,6 +90,11 @@ units() {
     [ $# -gt 0 ] || suite 'protocol vectors, second implementation' run_pytest plain vectors -q tests/unit
 }
 
+fuzzers() {
+    build_fuzzers
+    suite 'fuzz targets, sanitized' run_pytest fuzz fuzz -q -n 2 tests/fuzz "$@"
+}
+
 # Journeys wait more than they work: several at a time, each in folders and on ports of its own.
 journeys() {
     suite 'journeys' run_pytest plain journey -n "$at_once" tests/journey "$@"
@@ -114,18 +119,19 @@ faults() {
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
-all | lint | unit | journey | browser | attack | fault) ;;
-*) die 100 "test: no such part: $part; allowed: lint, unit, journey, browser, attack, fault" ;;
+all | lint | unit | fuzz | journey | browser | attack | fault) ;;
+*) die 100 "test: no such part: $part; allowed: lint, unit, fuzz, journey, browser, attack, fault" ;;
 esac
 
 need_packages build demo test
-build_tested
+[ "$part" = fuzz ] || build_tested
 rm -rf "$reports"
 mkdir -p "$reports"
 case $part in
 all)
     suite 'layout of the sources' lint
     units
+    fuzzers
     journeys
     browsers
     attacks
@@ -133,6 +139,7 @@ all)
     ;;
 lint) suite 'layout of the sources' lint ;;
 unit) units "$@" ;;
+fuzz) fuzzers "$@" ;;
 journey) journeys "$@" ;;
 browser) browsers "$@" ;;
 attack) attacks "$@" ;;

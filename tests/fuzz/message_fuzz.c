@@ -1,0 +1,54 @@
+/* A published message. What decodes encodes to the same message again, under the same topic,
+ * and has a JSON form. Input: the topic's length, topic, body. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "message_json.h"
+
+#include "fuzz.h"
+
+static void
+check_again(const struct message *message, const char *topic, size_t topic_bytes)
+{
+    static struct encoder *encoder;
+    static struct message again;
+    if (!encoder)
+        encoder = encoder_new();
+    struct encoded encoded = message_encode(encoder, message);
+    assert(encoded.topic_bytes == topic_bytes && !memcmp(encoded.topic, topic, topic_bytes));
+    memset(&again, 0, sizeof again);
+    enum decode_result result = message_decode(encoded.topic, encoded.topic_bytes, encoded.body,
+                                               encoded.body_bytes, &again);
+    assert(result == DECODE_OK);
+    assert(!memcmp(message, &again, sizeof again));
+}
+
+static void
+check_json(const struct message *message)
+{
+    json_t *json = message_json(message);
+    char *text = json_dumps(json, JSON_COMPACT);
+    assert(text);
+    free(text);
+    json_decref(json);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct message message;
+    struct fuzz fuzz = {data, size};
+    size_t topic_bytes, body_bytes;
+    char *topic = fuzz_part(&fuzz, &topic_bytes);
+    char *body = fuzz_rest(&fuzz, &body_bytes);
+    memset(&message, 0, sizeof message);
+    if (message_decode(topic, topic_bytes, body, body_bytes, &message) == DECODE_OK) {
+        check_again(&message, topic, topic_bytes);
+        check_json(&message);
+    }
+    free(topic);
+    free(body);
+    return 0;
+}
