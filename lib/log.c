@@ -42,15 +42,15 @@ write_line(const char *line, size_t length)
     }
 }
 
-/* A field's value. Text that is no UTF-8 is shown byte by byte, as if each was a character. */
+/* Text that is no UTF-8 is shown byte by byte, as if each was a character. */
 static json_t *
-make_value(const struct log_field *field)
+make_text(const char *text)
 {
-    json_t *value = field->text ? json_string(field->text) : json_integer(field->number);
+    json_t *value = json_string(text);
     if (value)
         return value;
-    char *wide = mem_alloc(2 * strlen(field->text) + 1), *end = wide;
-    for (const unsigned char *c = (const unsigned char *)field->text; *c; c++) {
+    char *wide = mem_alloc(2 * strlen(text) + 1), *end = wide;
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         if (*c >= 0x80)
             *end++ = (char)(0xc0 | *c >> 6);
         *end++ = (char)(*c >= 0x80 ? 0x80 | (*c & 0x3f) : *c);
@@ -64,10 +64,11 @@ static void
 write_json(enum log_level level, const char *time, const char *id, const char *text,
            const struct log_field *fields)
 {
-    json_t *line = json_pack("{ss ss ss ss ss}", "time", time, "level", level_names[level],
-                             "service", output.service, "id", id, "text", text);
+    json_t *line = json_pack("{ss ss ss ss so}", "time", time, "level", level_names[level],
+                             "service", output.service, "id", id, "text", make_text(text));
     for (const struct log_field *field = fields; field->key; field++)
-        json_object_set_new(line, field->key, make_value(field));
+        json_object_set_new(line, field->key,
+                            field->text ? make_text(field->text) : json_integer(field->number));
     size_t length = json_dumpb(line, NULL, 0, JSON_COMPACT);
     char *dumped = mem_alloc(length + 1);
     json_dumpb(line, dumped, length, JSON_COMPACT);
@@ -86,6 +87,19 @@ is_plain(const char *value)
     return *value && !*c;
 }
 
+static void
+append_escaped(FILE *line, const char *text, const char *others)
+{
+    for (const char *c = text; *c; c++) {
+        if (strchr(others, *c))
+            fprintf(line, "\\%c", *c);
+        else if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+            fprintf(line, "\\x%02x", (unsigned char)*c);
+        else
+            fputc(*c, line);
+    }
+}
+
 /* Appends value to a line, quoted and escaped where it is more than a plain word. */
 static void
 append_value(FILE *line, const char *value)
@@ -95,14 +109,7 @@ append_value(FILE *line, const char *value)
         return;
     }
     fputc('"', line);
-    for (const char *c = value; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(line, "\\%c", *c);
-        else if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-            fprintf(line, "\\x%02x", (unsigned char)*c);
-        else
-            fputc(*c, line);
-    }
+    append_escaped(line, value, "\"\\");
     fputc('"', line);
 }
 
@@ -115,7 +122,8 @@ write_text(enum log_level level, const char *time, const char *id, const char *t
     FILE *line = open_memstream(&buffer, &length);
     if (!line)
         return;
-    fprintf(line, "%s %-5s %s %s: %s", time, level_names[level], output.service, id, text);
+    fprintf(line, "%s %-5s %s %s: ", time, level_names[level], output.service, id);
+    append_escaped(line, text, "");
     for (const struct log_field *field = fields; field->key; field++) {
         fprintf(line, " %s=", field->key);
         if (field->text)

@@ -37,7 +37,8 @@ log_value(const char *value)
 /* Once, before threads start. service: borrowed for good. */
 void log_setup(const char *service, enum log_level least, bool json);
 
-/* fields end with a NULL key. Values may hold any bytes: they are quoted and escaped. */
+/* fields end with a NULL key. Text and values may hold any bytes: they are escaped, and values
+ * quoted. */
 void log_write(enum log_level level, const char *id, const char *text,
                const struct log_field *fields);
 

@@ -48,6 +48,26 @@ test_text_escapes(void **state)
     free(line);
 }
 
+/* As it may hold a path, or what a library says. */
+static void
+test_any_text(void **state)
+{
+    (void)state;
+    start(LOG_LEVEL_INFO, false);
+    log_info("a.id", "said \"\x1b[2J\r\n\xff\x9b\"", LOG_NONE);
+    char *line = capture_end(&capture);
+    assert_non_null(strstr(line, "a.id: said \"\\x1b[2J\\x0d\\x0a\\xff\\x9b\"\n"));
+    free(line);
+    start(LOG_LEVEL_INFO, true);
+    log_info("a.id", "said \"\n\xff\"", LOG_NONE);
+    line = capture_end(&capture);
+    json_t *object = json_loads(line, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(object, "text")),
+                        "said \"\n\xc3\xbf\"");
+    json_decref(object);
+    free(line);
+}
+
 static void
 test_levels(void **state)
 {
@@ -165,9 +185,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_line), cmocka_unit_test(test_text_escapes),
-        cmocka_unit_test(test_levels),    cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_json_line), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_burst),     cmocka_unit_test(test_closed_stderr)};
+        cmocka_unit_test(test_text_line),    cmocka_unit_test(test_text_escapes),
+        cmocka_unit_test(test_any_text),     cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_long_line),    cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_limit),        cmocka_unit_test(test_burst),
+        cmocka_unit_test(test_closed_stderr)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,7 @@ mongodb_open(const struct storage_options *options, struct storage_error *error)
     if (!uri) { /* the library's text could quote the URI, and with it a password */
         backend_fail(error, STORAGE_REFUSED,
                      "MONGODB_URI is no valid URI; allowed: mongodb://HOST[:PORT]/[DATABASE]"
-                     "[?OPTIONS], mongodb+srv://…");
+                     "[?OPTIONS], mongodb+srv://...");
         return NULL;
     }
     set_timeouts(uri, options->timeout_ms);
