@@ -261,5 +261,6 @@ document_read_snapshot(const bson_t *document, struct snapshot *snapshot)
             known |= KNOWN_TIMESTAMP;
         }
     }
+    snapshot->complete &= snapshot->exact;
     return known == (KNOWN_REQUIRED | KNOWN_AUCTION | KNOWN_TIMESTAMP);
 }

@@ -1,4 +1,4 @@
-/* Ids among ObjectIds: the first one that sorts after a text. */
+/* Ids among ObjectIds: the first one that sorts after a text; and a document read back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,12 +58,35 @@ test_against_all(void **state)
     }
 }
 
+/* What is not known of a minute is not complete. */
+static void
+test_complete_without_figures(void **state)
+{
+    struct snapshot snapshot = {.auction = "lot-1", .timestamp_ms = 60000, .sample_count = 12};
+    (void)state;
+    for (int exact = 0; exact < 2; exact++) {
+        bson_t document = BSON_INITIALIZER;
+        struct snapshot read;
+        snapshot.exact = exact;
+        snapshot.complete = exact;
+        document_add_key(&document, &snapshot);
+        document_add_figures(&document, &snapshot);
+        BSON_APPEND_BOOL(&document, "complete", true);
+        assert_true(document_read_snapshot(&document, &read));
+        assert_int_equal(read.exact, exact);
+        assert_int_equal(read.complete, exact);
+        assert_string_equal(read.auction, "lot-1");
+        bson_destroy(&document);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_next_object_id),
         cmocka_unit_test(test_against_all),
+        cmocka_unit_test(test_complete_without_figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
