@@ -1,11 +1,12 @@
 /* A published message. What decodes encodes to the same message again, under the same topic,
- * and has a JSON form. Input: the topic's length, topic, body. */
+ * and has a line for people and one of JSON. Input: the topic's length, topic, body. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "message.h"
 #include "message_json.h"
+#include "tap_line.h"
 
 #include "fuzz.h"
 
@@ -26,13 +27,21 @@ check_again(const struct message *message, const char *topic, size_t topic_bytes
 }
 
 static void
-check_json(const struct message *message)
+check_line(const struct message *message, bool json)
 {
-    json_t *json = message_json(message);
-    char *text = json_dumps(json, JSON_COMPACT);
-    assert(text);
-    free(text);
-    json_decref(json);
+    char *line = tap_line(message, json);
+    if (!line) {
+        assert(!json);
+        return;
+    }
+    size_t length = strlen(line);
+    for (size_t i = 0; i < length - 1; i++) /* nothing that a terminal obeys */
+        assert(line[i] >= ' ' && line[i] < 0x7f);
+    assert(line[length - 1] == '\n');
+    json_t *object = json ? json_loads(line, JSON_ALLOW_NUL, NULL) : NULL;
+    assert(!json || json_is_object(object));
+    json_decref(object);
+    free(line);
 }
 
 int
@@ -46,7 +55,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&message, 0, sizeof message);
     if (message_decode(topic, topic_bytes, body, body_bytes, &message) == DECODE_OK) {
         check_again(&message, topic, topic_bytes);
-        check_json(&message);
+        check_line(&message, true);
+        check_line(&message, false);
     }
     free(topic);
     free(body);

@@ -217,6 +217,13 @@ def handshakes():
     return [b"\0\0" + texts(parts)[0], b"\4\0" + texts(["/healthz"])[0], b"\0\1" + texts(["/ws"])[0]]
 
 
+def pieces():
+    cuts = [(0, len(HEAD)), (0, 40, 41, len(HEAD)), (0, len(HEAD) - 2, len(HEAD))]
+    parts = [[HEAD[a:b] for a, b in zip(cut, cut[1:])] for cut in cuts]
+    framed = [b"".join(len(part).to_bytes(2, "big") + part for part in list_) for list_ in parts]
+    return [bytes([flags]) + text for flags, text in enumerate(framed)]
+
+
 def targets():
     paths = ["/api/v1/auctions/lot-12/analytics/viewers?timeRange=1h&limit=10", "/", "/auctions?after=a%20b",
              "/api/v1/auctions/lot-12/settings", "/api/v1/auctions/a%2Fb/viewers", "/assets/style.css"]  # fmt: skip
@@ -234,8 +241,11 @@ SEEDS = {
     "clock": lambda: texts(["2025-10-21T14:15:00Z"], ["2024-02-29T23:59:59.999+05:30"]),
     "document": bson,
     "endpoint": endpoints,
+    "follow": lambda: [bytes([1, 9, 4, 0x14, 5, 0x14, 0, 1, 9, 2, 0xF8, 2, 3, 0x14, 0xF8]), b"\1\4\x10"],
     "forwarded": forwarded,
     "frame_reader": frames,
+    "job": lambda: [body for _, body in vectors("batch")],
+    "log": lambda: [form + text for form in (b"\0", b"\1") for text in texts(["said", 'a "b"\n', "ä\x1b"])],
     "message": messages,
     "origin": lambda: texts(
         ["https://shop.example, http://[::1]:3000", "HTTPS://shop.example:443"], ["*", "null"]
@@ -261,6 +271,7 @@ SEEDS = {
     "target": targets,
     "tls_server": certificates,
     "tls_session": lambda: [b"\1", b"\3", b"\1\0\x20\x01", b"\3\0\x40\xff", b"\0\5\x16\3\1\0\x01"],
+    "viewer_handshake": pieces,
     "viewer_protocol": handshakes,
 }
 
