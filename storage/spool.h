@@ -39,8 +39,9 @@ struct spool_repair {
     bool lost;                       /* there had been a file; it is gone or empty now */
 };
 
-/* Opens or creates the file. One that is damaged is renamed to "<path>.corrupt-<UTC time>", and
- * every record in it that can be read and fits its checksum goes to a new one. */
+/* Opens or creates the file. One that is damaged, or holds other tables, is renamed to
+ * "<path>.corrupt-<UTC time>", and every record in it that can be read and fits its checksum
+ * goes to a new one. */
 int spool_open(const struct spool_options *options, struct spool **spool,
                struct spool_repair *repair, struct spool_error *error);
 void spool_close(struct spool **spool);

@@ -14,17 +14,36 @@
 
 #define BUSY_MS 5000
 #define RESERVE_BYTES (512 * 1024) /* a journal of several records */
+#define MISSES_MAX 10000           /* ids looked for in a row where a page is damaged */
+
+#define RECORDS                                                                                \
+    "records(id INTEGER PRIMARY KEY AUTOINCREMENT,"                                            \
+    " stored_at INTEGER NOT NULL, sum BLOB NOT NULL, bytes BLOB NOT NULL)"
+#define SET_ASIDE                                                                              \
+    "set_aside(stored_at INTEGER NOT NULL, subject TEXT NOT NULL,"                             \
+    " reason TEXT NOT NULL, bytes BLOB NOT NULL, UNIQUE(subject, bytes))"
 
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL;" /* before the first table, or never */
     "PRAGMA journal_mode=TRUNCATE;"
     "PRAGMA synchronous=FULL;"
     "BEGIN IMMEDIATE;"
-    "CREATE TABLE IF NOT EXISTS records(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " stored_at INTEGER NOT NULL, sum BLOB NOT NULL, bytes BLOB NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS set_aside(stored_at INTEGER NOT NULL, subject TEXT NOT NULL,"
-    " reason TEXT NOT NULL, bytes BLOB NOT NULL, UNIQUE(subject, bytes));"
+    "CREATE TABLE IF NOT EXISTS " RECORDS ";"
+    "CREATE TABLE IF NOT EXISTS " SET_ASIDE ";"
     "COMMIT;";
+
+/* What SQLite keeps of that, as text that may be damaged too; and whether ids go on for long.
+ */
+#define ID_MAX "0x3fffffffffffffff"
+static const char made_of[] =
+    "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema"
+    " WHERE sql IS NOT NULL ORDER BY name)";
+static const char expected[] = "CREATE TABLE " RECORDS ";CREATE TABLE " SET_ASIDE
+                               ";CREATE TABLE sqlite_sequence(name,seq)";
+static const char ids[] =
+    "SELECT ifnull(min(id), 1)>0 AND ifnull(max(id), 1)<" ID_MAX
+    " AND NOT EXISTS(SELECT 1 FROM sqlite_sequence WHERE typeof(seq)<>'integer' OR seq>" ID_MAX
+    ") FROM records";
 
 int
 spool_file_fail(sqlite3 *db, struct spool_error *error)
@@ -95,17 +114,18 @@ spool_file_release(const char *path)
     return !unlink(name);
 }
 
-/* SQLITE_ROW's first column is "ok" when the pages are whole. */
+/* Whether a statement's one answer is this text. */
 static bool
-is_sound(sqlite3 *db)
+is_answered(sqlite3 *db, const char *sql, const char *answer)
 {
-    sqlite3_stmt *check;
-    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &check, NULL))
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL))
         return false;
-    bool sound = sqlite3_step(check) == SQLITE_ROW &&
-                 !strcmp((const char *)sqlite3_column_text(check, 0), "ok");
-    sqlite3_finalize(check);
-    return sound;
+    const unsigned char *text =
+        sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_text(statement, 0) : NULL;
+    bool same = text && !strcmp((const char *)text, answer);
+    sqlite3_finalize(statement);
+    return same;
 }
 
 /* Opens without a look at what is in it; the caller closes *db in any case. */
@@ -124,24 +144,30 @@ open_file(const char *path, sqlite3 **db)
     return result;
 }
 
+/* A statement did not find what it should: the file is damaged, unless the disk is at fault. */
+static int
+judge_damage(sqlite3 *db, struct spool_error *error)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    spool_file_fail(db, error);
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE || code == SQLITE_ERROR)
+        error->failure = SPOOL_CORRUPT;
+    return -1;
+}
+
 static int
 prepare_file(sqlite3 *db, struct spool_error *error)
 {
-    if (!is_sound(db)) {
-        int code = sqlite3_errcode(db) & 0xff;
-        bool damaged = code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE;
-        spool_file_fail(db, error);
-        if (damaged)
-            error->failure = SPOOL_CORRUPT;
+    if (!is_answered(db, "PRAGMA quick_check(1)", "ok"))
+        return judge_damage(db, error);
+    if (sqlite3_exec(db, schema, NULL, NULL, NULL)) {
+        judge_damage(db, error); /* an error: tables, but other ones */
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
         return -1;
     }
-    if (!sqlite3_exec(db, schema, NULL, NULL, NULL))
-        return 0;
-    spool_file_fail(db, error);
-    if ((sqlite3_errcode(db) & 0xff) == SQLITE_ERROR) /* tables, but other ones */
-        error->failure = SPOOL_CORRUPT;
-    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    return -1;
+    if (!is_answered(db, made_of, expected) || !is_answered(db, ids, "1"))
+        return judge_damage(db, error);
+    return 0;
 }
 
 /* Renames the damaged file and its journal, which belongs to it. */
@@ -168,53 +194,108 @@ move_away(const char *path, struct spool_repair *repair, struct spool_error *err
     return 0;
 }
 
-/* Copies what one statement over the damaged file yields, as far as it gets. */
-static void
-rescue(sqlite3 *damaged, const char *select, sqlite3 *db, const char *insert, size_t *count)
+/* Statements over a damaged file, and over the new one. */
+struct rescue {
+    sqlite3_stmt *from; /* its last columns are a checksum, or a text, and the bytes */
+    sqlite3_stmt *to;
+    sqlite3 *db;
+    size_t count;
+};
+
+static bool
+begin_rescue(struct rescue *rescue, sqlite3 *damaged, const char *select, const char *insert)
 {
-    sqlite3_stmt *from, *to;
-    if (sqlite3_prepare_v2(damaged, select, -1, &from, NULL))
-        return;
-    if (sqlite3_prepare_v2(db, insert, -1, &to, NULL)) {
-        sqlite3_finalize(from);
-        return;
-    }
-    while (sqlite3_step(from) == SQLITE_ROW) {
-        unsigned char sum[SPOOL_SUM_BYTES];
-        const void *bytes = sqlite3_column_blob(from, 3);
-        spool_file_sum(bytes, (size_t)sqlite3_column_bytes(from, 3), sum);
-        bool summed = sqlite3_column_type(from, 2) == SQLITE_BLOB;
-        if (summed && (sqlite3_column_bytes(from, 2) != SPOOL_SUM_BYTES ||
-                       memcmp(sqlite3_column_blob(from, 2), sum, SPOOL_SUM_BYTES)))
-            continue;
-        for (int column = 0; column < 4; column++)
-            sqlite3_bind_value(to, column + 1, sqlite3_column_value(from, column));
-        if (sqlite3_step(to) == SQLITE_DONE)
-            *count += (size_t)sqlite3_changes(db);
-        sqlite3_reset(to);
-    }
-    sqlite3_finalize(from);
-    sqlite3_finalize(to);
+    if (sqlite3_prepare_v2(damaged, select, -1, &rescue->from, NULL))
+        return false;
+    if (!sqlite3_prepare_v2(rescue->db, insert, -1, &rescue->to, NULL))
+        return true;
+    sqlite3_finalize(rescue->from);
+    return false;
 }
 
-/* From both ends, so that one damaged page in the middle costs just its own records. */
+static void
+rescue_row(struct rescue *rescue)
+{
+    unsigned char sum[SPOOL_SUM_BYTES];
+    int columns = sqlite3_column_count(rescue->from), bytes = columns - 1, summed = columns - 2;
+    const void *content = sqlite3_column_blob(rescue->from, bytes);
+    spool_file_sum(content, (size_t)sqlite3_column_bytes(rescue->from, bytes), sum);
+    if (sqlite3_column_type(rescue->from, summed) == SQLITE_BLOB &&
+        (sqlite3_column_bytes(rescue->from, summed) != SPOOL_SUM_BYTES ||
+         memcmp(sqlite3_column_blob(rescue->from, summed), sum, SPOOL_SUM_BYTES)))
+        return;
+    for (int column = 0; column < columns; column++)
+        sqlite3_bind_value(rescue->to, column + 1, sqlite3_column_value(rescue->from, column));
+    if (sqlite3_step(rescue->to) == SQLITE_DONE)
+        rescue->count += (size_t)sqlite3_changes(rescue->db);
+    sqlite3_reset(rescue->to);
+}
+
+/* Copies what lies behind id, as far as it gets, and moves id there. False: not to the end. */
+static bool
+rescue_from(struct rescue *rescue, int64_t *id)
+{
+    int step;
+    sqlite3_bind_int64(rescue->from, 1, *id);
+    while ((step = sqlite3_step(rescue->from)) == SQLITE_ROW) {
+        *id = sqlite3_column_int64(rescue->from, 0);
+        rescue_row(rescue);
+    }
+    sqlite3_reset(rescue->from);
+    return step == SQLITE_DONE;
+}
+
+static void
+end_rescue(struct rescue *rescue)
+{
+    sqlite3_finalize(rescue->from);
+    sqlite3_finalize(rescue->to);
+}
+
+/* Columns are taken by their places, since their names may be damaged. A damaged page costs its
+ * own records only: what lies behind it is looked for id by id, and from the other end. */
+static void
+rescue_records(struct rescue *rescue, sqlite3 *damaged)
+{
+    static const char up[] = "SELECT rowid, * FROM records WHERE rowid>?1 ORDER BY rowid";
+    static const char down[] =
+        "SELECT rowid, * FROM records WHERE rowid>?1 ORDER BY rowid DESC";
+    static const char insert[] = "INSERT OR IGNORE INTO records"
+                                 " VALUES(max(?1 & 0xffffffffff, 1), ?3, ?4, ?5)";
+    if (begin_rescue(rescue, damaged, up, insert)) {
+        int64_t id = -1, tried = id;
+        for (int misses = 0; !rescue_from(rescue, &id) && misses < MISSES_MAX; misses++) {
+            if (id > tried)
+                misses = 0;
+            tried = ++id;
+        }
+        end_rescue(rescue);
+    }
+    if (begin_rescue(rescue, damaged, down, insert)) {
+        int64_t id = INT64_MIN;
+        rescue_from(rescue, &id);
+        end_rescue(rescue);
+    }
+}
+
 static int
 rescue_all(const char *path, sqlite3 *db, size_t *count, struct spool_error *error)
 {
-    static const char insert[] = "INSERT OR IGNORE INTO records VALUES(?1,?2,?3,?4)";
     sqlite3 *damaged;
-    size_t aside = 0;
+    struct rescue records = {.db = db}, aside = {.db = db};
     if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL))
         return spool_file_fail(db, error);
     if (!open_file(path, &damaged)) {
-        rescue(damaged, "SELECT id, stored_at, sum, bytes FROM records ORDER BY id", db, insert,
-               count);
-        rescue(damaged, "SELECT id, stored_at, sum, bytes FROM records ORDER BY id DESC", db,
-               insert, count);
-        rescue(damaged, "SELECT stored_at, subject, reason, bytes FROM set_aside", db,
-               "INSERT OR IGNORE INTO set_aside VALUES(?1,?2,?3,?4)", &aside);
+        int64_t id = INT64_MIN;
+        rescue_records(&records, damaged);
+        if (begin_rescue(&aside, damaged, "SELECT rowid, * FROM set_aside WHERE rowid>?1",
+                         "INSERT OR IGNORE INTO set_aside VALUES(?2,?3,?4,?5)")) {
+            rescue_from(&aside, &id);
+            end_rescue(&aside);
+        }
     }
     sqlite3_close(damaged);
+    *count = records.count;
     return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) ? spool_file_fail(db, error) : 0;
 }
 

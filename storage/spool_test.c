@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,6 +26,7 @@
 #define RECORDS 200
 #define KILLS 20
 #define DAMAGES 60
+#define PAGE_BYTES 4096
 
 struct fixture {
     char folder[64];
@@ -424,6 +426,64 @@ test_a_file_that_is_something_else(void **state)
     put_all(fixture, 0, 1);
 }
 
+/* Maps the closed file to change it. */
+static char *
+map_file(const struct fixture *fixture, size_t *size)
+{
+    struct stat status;
+    int file = open(fixture->path, O_RDWR);
+    assert_true(file >= 0 && !fstat(file, &status));
+    *size = (size_t)status.st_size;
+    char *bytes = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    assert_true(bytes != MAP_FAILED);
+    close(file);
+    return bytes;
+}
+
+/* One byte of the text that says what the tables are: nothing could be read or put. */
+static void
+test_a_damaged_name(void **state)
+{
+    struct fixture *fixture = *state;
+    bool seen[RECORDS];
+    size_t size;
+    open_spool(fixture);
+    put_all(fixture, 0, 20);
+    spool_close(&fixture->spool);
+    char *bytes = map_file(fixture, &size), *name = memmem(bytes, size, "sum BLOB", 8);
+    assert_non_null(name);
+    *name = 'r';
+    munmap(bytes, size);
+    open_spool(fixture);
+    assert_non_null(strstr(fixture->repair.moved_to, "spool.db.corrupt-"));
+    assert_int_equal(fixture->repair.rescued, 20);
+    put_all(fixture, 20, 21);
+    assert_int_equal(read_all(fixture, seen), 0);
+    for (int i = 0; i < 21; i++)
+        assert_true(seen[i]);
+}
+
+/* Two damaged pages cost their own records, and none of those between them. */
+static void
+test_two_damaged_pages(void **state)
+{
+    struct fixture *fixture = *state;
+    bool seen[RECORDS];
+    size_t size, missing = 0;
+    open_spool(fixture);
+    put_all(fixture, 0, RECORDS);
+    spool_close(&fixture->spool);
+    char *bytes = map_file(fixture, &size);
+    for (size_t third = 1; third <= 2; third++)
+        memset(bytes + size / PAGE_BYTES * third / 3 * PAGE_BYTES, 0xff, 64);
+    munmap(bytes, size);
+    open_spool(fixture);
+    read_all(fixture, seen);
+    for (int i = 0; i < RECORDS; i++)
+        missing += !seen[i];
+    assert_in_range(missing, 2, RECORDS / 4);
+}
+
 int
 main(void)
 {
@@ -440,6 +500,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_file_that_is_emptied_or_removed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_something_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_damaged_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_damaged_pages, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
