@@ -70,6 +70,14 @@ fuzz_text(struct fuzz *fuzz)
 }
 
 void
+fuzz_tidy(char *text, size_t size)
+{
+    size_t length = strlen(text);
+    assert(length < size);
+    memset(text + length, 0, size - length);
+}
+
+void
 fuzz_path(const char *name, char path[FUZZ_PATH_BYTES])
 {
     static char folder[256];

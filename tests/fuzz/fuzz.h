@@ -25,6 +25,9 @@ char *fuzz_part(struct fuzz *fuzz, size_t *length);                /* of a lengt
 char *fuzz_rest(struct fuzz *fuzz, size_t *length);
 char *fuzz_text(struct fuzz *fuzz); /* up to the next zero byte, and past it */
 
+/* Zeros behind the text's end, so that structs with it in them can be compared. */
+void fuzz_tidy(char *text, size_t size);
+
 /* A path in a folder of this process's own, which whoever set TMPDIR removes. */
 #define FUZZ_PATH_BYTES 512
 void fuzz_path(const char *name, char path[FUZZ_PATH_BYTES]);

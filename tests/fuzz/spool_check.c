@@ -14,6 +14,14 @@
 
 static const char last[] = "the last record";
 
+static void
+expect_well(int result, const struct spool_error *error)
+{
+    if (result)
+        fprintf(stderr, "%s\n", error->text);
+    assert(!result);
+}
+
 static struct spool *
 open_spool(const char *path, struct spool_repair *repair)
 {
@@ -23,21 +31,18 @@ open_spool(const char *path, struct spool_repair *repair)
     return spool_open(&options, &spool, repair, &error) ? NULL : spool;
 }
 
-/* Reads all of it; how many there are, and whether the last is `last`. False: the file shows
- * damage only now. */
-static bool
-read_all(struct spool *spool, spool_known_f *known, void *arg, size_t *total, bool *ends)
+/* Reads all of it: how many there are, and whether the last is `last`. */
+static size_t
+read_all(struct spool *spool, spool_known_f *known, void *arg, bool *ends)
 {
     struct spool_record records[AT_ONCE];
     struct spool_error error;
-    size_t count, damaged;
+    size_t count, damaged, total = 0;
     int64_t id = 0;
-    *total = 0;
     *ends = false;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         count = AT_ONCE;
-        if (spool_read(spool, id, 1000, records, &count, &damaged, &error))
-            return false;
+        expect_well(spool_read(spool, id, 1000, records, &count, &damaged, &error), &error);
         for (size_t i = 0; i < count; i++) {
             assert(records[i].id > id);
             id = records[i].id;
@@ -45,12 +50,12 @@ read_all(struct spool *spool, spool_known_f *known, void *arg, size_t *total, bo
                 records[i].size == sizeof last && !memcmp(records[i].bytes, last, sizeof last);
             assert(*ends || !known || known(arg, &records[i]));
         }
-        *total += count;
+        total += count;
         if (!count && !damaged)
-            return true;
+            return total;
     }
     assert(!"reading comes to an end");
-    return false;
+    return 0;
 }
 
 void
@@ -71,12 +76,11 @@ static void
 check_again(const char *path, spool_known_f *known, void *arg, size_t expected)
 {
     struct spool_repair repair;
-    size_t total;
     bool ends;
     struct spool *spool = open_spool(path, &repair);
     assert(spool && !*repair.moved_to && !repair.lost);
-    bool read = read_all(spool, known, arg, &total, &ends);
-    assert(read && ends && total == expected);
+    size_t total = read_all(spool, known, arg, &ends);
+    assert(ends && total == expected);
     spool_close(&spool);
 }
 
@@ -92,12 +96,10 @@ spool_check(const char *path, spool_known_f *known, void *arg)
     seen.opened = spool;
     if (spool) {
         seen.moved = *repair.moved_to;
-        bool whole = read_all(spool, known, arg, &seen.records, &ends);
-        bool put = whole && !spool_put(spool, &record, 1, 1000, &error);
-        assert(!seen.moved || put);
+        seen.records = read_all(spool, known, arg, &ends);
+        expect_well(spool_put(spool, &record, 1, 1000, &error), &error);
         spool_close(&spool);
-        if (put)
-            check_again(path, known, arg, seen.records + 1);
+        check_again(path, known, arg, seen.records + 1);
     }
     spool_remove(path);
     return seen;
