@@ -406,7 +406,8 @@ end_world(struct world *world)
     network_fini(world);
 }
 
-/* A sampler sleeps while auctions empty, and are forgotten by their gateways. */
+/* A sampler sleeps while auctions empty, and are forgotten by their gateways. To some nobody
+ * comes back, or to all somebody does: the sampler still has what was before. */
 static void
 sleep_long(struct world *world)
 {
@@ -415,8 +416,10 @@ sleep_long(struct world *world)
     world->processes[process].due_ms = world->now_ms + SLEEP_MS;
     for (unsigned a = 0; a < AUCTIONS; a++)
         empty_auction(world, a);
-    world->first_auction = AUCTIONS / 2; /* to those before nobody comes back */
+    world->first_auction = AUCTIONS / 2;
     live_on(world, SLEEP_MS + 2000, false);
+    if (draw(world, 2))
+        world->first_auction = 0;
 }
 
 bool
