@@ -140,10 +140,23 @@ check_average(struct world *world, unsigned sampler, const struct snapshot *snap
              average);
 }
 
+/* The sampler says that it saw all of the window: so must the database, whoever else says what.
+ */
+static void
+note_complete(struct world *world, unsigned sampler, const struct snapshot *snapshot)
+{
+    unsigned auction = auction_of(snapshot->auction);
+    int64_t window = (snapshot->timestamp_ms - WALL_MS) / WINDOW_MS;
+    if (snapshot->complete && !world->ending && window >= 0 && window < WINDOWS)
+        world->complete[auction][window] =
+            (struct owed){true, sampler, world->processes[GATEWAYS + sampler].runs};
+}
+
 void
 referee_snapshot(struct world *world, unsigned sampler, const struct snapshot *snapshot)
 {
     unsigned auction = auction_of(snapshot->auction);
+    note_complete(world, sampler, snapshot);
     check_order(world, snapshot);
     if (world->processes[GATEWAYS + sampler].stepped_ms < world->now_ms - 2 * WINDOW_MS)
         check_flow(world, &world->samplers[sampler].last[auction], snapshot);
@@ -316,13 +329,24 @@ referee_quiet(struct world *world, bool last)
             check_gateway(world, g);
 }
 
+/* Whether it is owed, and who owes it still lives. */
+static bool
+is_due(const struct world *world, const struct owed *owed)
+{
+    const struct process *sampler = &world->processes[GATEWAYS + owed->sampler];
+    return owed->owed && sampler->alive && sampler->runs == owed->run;
+}
+
 static void
 check_row(struct world *world, unsigned auction, unsigned window)
 {
     const struct owed *owed = &world->owed[auction][window];
+    const struct owed *complete = &world->complete[auction][window];
     const struct stored *stored = &world->database[auction][window];
-    const struct process *sampler = &world->processes[GATEWAYS + owed->sampler];
-    if (!owed->owed || !sampler->alive || sampler->runs != owed->run)
+    if (is_due(world, complete) && !(stored->there && stored->row.complete))
+        fail(world, "%s has no complete snapshot of window %u, of which sampler %u made one",
+             auction_name(auction), window, complete->sampler);
+    if (!is_due(world, owed))
         return;
     if (!stored->there)
         fail(world, "%s has no snapshot of window %u, which sampler %u saw whole",

@@ -160,9 +160,10 @@ struct world {
     unsigned link_count;
     struct stored database[AUCTIONS][WINDOWS];
     struct owed owed[AUCTIONS][WINDOWS];
-    int64_t truth[AUCTIONS];          /* viewers at gateways that live */
-    int64_t areas[AUCTIONS][HISTORY]; /* viewers times ms so far, by step */
-    int64_t moves[AUCTIONS][HISTORY]; /* joins and leaves so far, by step */
+    struct owed complete[AUCTIONS][WINDOWS]; /* so said by a snapshot */
+    int64_t truth[AUCTIONS];                 /* viewers at gateways that live */
+    int64_t areas[AUCTIONS][HISTORY];        /* viewers times ms so far, by step */
+    int64_t moves[AUCTIONS][HISTORY];        /* joins and leaves so far, by step */
     struct grave graves[GRAVES];
     unsigned grave_count;
     unsigned sampler_count, replicas;
