@@ -14,6 +14,7 @@ class Sampler:
     def __init__(self, context, endpoint, node, beat_ms):
         self.context, self.endpoint, self.node = context, endpoint, node
         self.beat_ms = beat_ms
+        self.shards = None  # those that it serves, ascending; None: all
         self.epoch = now_ms()
         self.socket = None
         self.start()
@@ -55,7 +56,8 @@ class Sampler:
 
     def heartbeat(self):
         message = {"kind": "heartbeat", "role": "sampler", "state": self.state}
-        self.send(message | {"total": sum(self.counts.values()), "sequences": self.sequences})
+        message |= {"total": sum(self.counts.values()), "sequences": self.sequences}
+        self.send(message if self.shards is None else message | {"shards": self.shards})
 
     def bye(self):
         self.send({"kind": "bye", "role": "sampler"})

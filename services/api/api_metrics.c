@@ -61,6 +61,7 @@ const struct metric api_metric_table[METRIC_COUNT] = {
     COUNTER(METRIC_LIVE_DROPPED_TYPE, "bus_dropped_total", "reason=\"type\"", DROPPED),
     COUNTER(METRIC_LIVE_DROPPED_RANGE, "bus_dropped_total", "reason=\"range\"", DROPPED),
     COUNTER(METRIC_LIVE_DROPPED_SAMPLERS, "bus_dropped_total", "reason=\"samplers\"", DROPPED),
+    COUNTER(METRIC_LIVE_DROPPED_EPOCH, "bus_dropped_total", "reason=\"epoch\"", DROPPED),
     PEERS(METRIC_PEERS_SAMPLERS, "peers", "samplers", DISCOVERY_PEERS_HELP),
     PEERS(METRIC_PEERS_STORES, "peers", "stores", NULL),
     PEERS(METRIC_CONNECTED_SAMPLERS, "peers_connected", "samplers", DISCOVERY_CONNECTED_HELP),

@@ -31,6 +31,7 @@ struct live_counts {
     uint64_t changes;         /* of samplers followed, as last counted */
     int64_t resubscribe_ms;   /* not before, monotonic */
     struct log_limit dropped; /* of lines about dropped messages */
+    struct log_limit twins;   /* of lines about samplers of one NODE_ID */
     struct message message;   /* decoded into: too big for a stack */
 };
 
@@ -74,6 +75,27 @@ note_live(struct live_counts *live)
         log_warn("live.down", "no sampler is heard, so live counts are unknown", LOG_NONE);
 }
 
+/* The one that started last is listened to. */
+static void
+note_twins(struct live_counts *live)
+{
+    int64_t held_back = 0;
+    metrics_add(live->metrics, METRIC_LIVE_DROPPED_EPOCH, 1);
+    if (log_allowed(&live->twins, clock_mono_ms(), LOG_INTERVAL_MS, &held_back))
+        log_warn("live.ignored",
+                 "a message of an earlier run was ignored; are there two of that NODE_ID?",
+                 LOG_STR("sampler", live->message.node), LOG_INT("held_back", held_back));
+}
+
+static void
+note_result(struct live_counts *live, enum reader_result result)
+{
+    if (result == READER_OLD)
+        note_twins(live);
+    else if (result == READER_FULL)
+        note_dropped(live, METRIC_LIVE_DROPPED_SAMPLERS, "too many samplers");
+}
+
 static void
 take_message(struct live_counts *live, zmq_msg_t *topic, zmq_msg_t *body)
 {
@@ -83,8 +105,8 @@ take_message(struct live_counts *live, zmq_msg_t *topic, zmq_msg_t *body)
     if (result != DECODE_OK)
         note_dropped(live, METRIC_LIVE_DROPPED_TOPIC + (result - DECODE_TOPIC),
                      decode_result_text(result));
-    else if (!live_figures_take(live->figures, &live->message, clock_mono_ms()))
-        note_dropped(live, METRIC_LIVE_DROPPED_SAMPLERS, "too many samplers");
+    else
+        note_result(live, live_figures_take(live->figures, &live->message, clock_mono_ms()));
 }
 
 static bool

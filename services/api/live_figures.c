@@ -128,14 +128,14 @@ may_change_fitness(const struct message *message)
            (message->kind == MESSAGE_COUNT && message->change == CHANGE_END);
 }
 
-bool
+enum reader_result
 live_figures_take(struct live_figures *figures, const struct message *message, int64_t mono_ms)
 {
     figures->now_ms = mono_ms;
     enum reader_result result = reader_take(figures->reader, message, mono_ms);
     if (result == READER_TAKEN && may_change_fitness(message))
         live_follow_judge(figures->follow, find_node(figures, message->node), mono_ms);
-    return result != READER_FULL;
+    return result;
 }
 
 /* Frees what was held on to and is not any more. (Holding ends in a tick only.) */

@@ -23,9 +23,9 @@ struct live_figures *live_figures_new(int64_t timeout_ms, int64_t mono_ms);
 void live_figures_destroy(struct live_figures **figures);
 
 /* Takes a count, or a sampler's heartbeat or bye; anything else is ignored. mono_ms never goes
- * back. False: refused, there are too many samplers. */
-bool live_figures_take(struct live_figures *figures, const struct message *message,
-                       int64_t mono_ms);
+ * back. As reader_take(). */
+enum reader_result live_figures_take(struct live_figures *figures,
+                                     const struct message *message, int64_t mono_ms);
 
 /* Time passes: forgets silent samplers and, bit by bit, auctions that have long been empty; as
  * reader_tick(). */

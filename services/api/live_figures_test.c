@@ -57,7 +57,8 @@ say(struct world *world, const char *node, int64_t epoch_ms, enum change_kind ch
         strcpy(message.auction, in);
     if (change == CHANGE_END) /* count: how many states, all of this auction */
         message.count *= auction_check(in);
-    assert_true(live_figures_take(world->figures, &message, world->now_ms));
+    assert_int_not_equal(live_figures_take(world->figures, &message, world->now_ms),
+                         READER_FULL);
 }
 
 static void
@@ -68,7 +69,8 @@ beat(struct world *world, const char *node, int64_t epoch_ms, enum node_state no
     message.state = node_state;
     if (in)
         message.sequences[auction_shard(in)] = sequence;
-    assert_true(live_figures_take(world->figures, &message, world->now_ms));
+    assert_int_not_equal(live_figures_take(world->figures, &message, world->now_ms),
+                         READER_FULL);
 }
 
 /* A sampler that has `count` viewers of one auction, heard from the start. */
@@ -332,6 +334,17 @@ forgets_auctions_long_empty(void **state)
 }
 
 static void
+former_epochs_are_told(void **state)
+{
+    struct world *world = *state;
+    introduce(world, "s1", 100, "lot-1", 5);
+    struct message former = make(MESSAGE_HEARTBEAT, "s1", 99);
+    former.state = NODE_WARMING;
+    assert_int_equal(live_figures_take(world->figures, &former, world->now_ms), READER_OLD);
+    expect(world, "lot-1", 5);
+}
+
+static void
 refuses_more_samplers_than_it_has_room_for(void **state)
 {
     struct world *world = *state;
@@ -341,7 +354,7 @@ refuses_more_samplers_than_it_has_room_for(void **state)
         beat(world, node, 100, NODE_READY, NULL, 0);
     }
     struct message one_more = make(MESSAGE_HEARTBEAT, "more", 100);
-    assert_false(live_figures_take(world->figures, &one_more, world->now_ms));
+    assert_int_equal(live_figures_take(world->figures, &one_more, world->now_ms), READER_FULL);
 }
 
 #define WORLD(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
@@ -362,6 +375,7 @@ main(void)
         WORLD(gateways_are_none_of_ours),
         WORLD(lists_in_order_by_pages),
         WORLD(forgets_auctions_long_empty),
+        WORLD(former_epochs_are_told),
         WORLD(refuses_more_samplers_than_it_has_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

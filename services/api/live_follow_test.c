@@ -72,7 +72,8 @@ send(struct world *world, struct node *node, struct message *message)
     strcpy(message->node, node->id);
     message->role = NODE_SAMPLER;
     message->epoch_ms = node->epoch_ms;
-    assert_true(live_figures_take(world->figures, message, world->now_ms));
+    assert_int_not_equal(live_figures_take(world->figures, message, world->now_ms),
+                         READER_FULL);
     node->heard_ms = world->now_ms;
     node->present = message->kind != MESSAGE_BYE;
 }
@@ -345,7 +346,7 @@ a_whole_row_of_samplers_is_followed(void **state)
         snprintf(beat.node, sizeof beat.node, "sampler-%u", i);
         memset(beat.unserved, true, sizeof beat.unserved);
         beat.unserved[i] = beat.unserved[(i + 1) % SHARD_COUNT] = false;
-        assert_true(live_figures_take(figures, &beat, 1));
+        assert_int_equal(live_figures_take(figures, &beat, 1), READER_TAKEN);
     }
     assert_int_equal(live_figures_shards(figures), SHARD_COUNT);
     struct message bye = {

@@ -37,6 +37,7 @@ struct count_intake {
     count_intake_changed_f *changed;
     void *arg;
     struct log_limit dropped_limit;
+    struct log_limit twins_limit;
     struct message message; /* the one being read */
 };
 
@@ -91,9 +92,14 @@ note_followed(struct count_intake *intake)
         return;
     char samplers[LIST_BYTES];
     list_followed(intake->follow, samplers, sizeof samplers);
-    if (shards)
+    if (shards == SHARD_COUNT)
         log_info("counts.follow", "showing samplers' counts", LOG_STR("sampler", samplers),
                  LOG_INT("shards", shards));
+    else if (shards)
+        log_warn("counts.part",
+                 "some shards have no sampler: of their auctions only viewers of this gateway "
+                 "are shown",
+                 LOG_STR("sampler", samplers), LOG_INT("shards", shards));
     else
         log_warn("counts.alone", "no sampler is ready: only viewers of this gateway are shown",
                  LOG_INT("viewers", (int64_t)audience_viewers(intake->audience)));
@@ -126,6 +132,27 @@ note_dropped(struct count_intake *intake, size_t row, const char *reason)
                  LOG_STR("reason", reason), LOG_INT("suppressed", suppressed));
 }
 
+/* The one that started last is listened to. */
+static void
+note_twins(struct count_intake *intake)
+{
+    int64_t suppressed;
+    metrics_add(intake->metrics, METRIC_BUS_DROPPED_EPOCH, 1);
+    if (log_allowed(&intake->twins_limit, clock_mono_ms(), LOG_INTERVAL_MS, &suppressed))
+        log_warn("counts.ignored",
+                 "a message of an earlier run was ignored; are there two of that NODE_ID?",
+                 LOG_STR("sampler", intake->message.node), LOG_INT("suppressed", suppressed));
+}
+
+static void
+note_result(struct count_intake *intake, enum follow_result result)
+{
+    if (result == FOLLOW_OLD)
+        note_twins(intake);
+    else if (result == FOLLOW_FULL)
+        note_dropped(intake, METRIC_BUS_DROPPED_SAMPLERS, "samplers");
+}
+
 static void
 take_count(struct count_intake *intake, int64_t now_ms)
 {
@@ -133,8 +160,8 @@ take_count(struct count_intake *intake, int64_t now_ms)
     struct auction *auction =
         *message->auction ? audience_find(intake->audience, message->auction) : NULL;
     metrics_add(intake->metrics, METRIC_COUNTS, 1);
-    follow_count(intake->follow, message, auction ? &auction->follow : NULL,
-                 auction ? auction_viewers(auction) : 0, now_ms);
+    note_result(intake, follow_count(intake->follow, message, auction ? &auction->follow : NULL,
+                                     auction ? auction_viewers(auction) : 0, now_ms));
 }
 
 static void
@@ -146,7 +173,7 @@ take_message(struct count_intake *intake)
     if (message->kind == MESSAGE_COUNT)
         take_count(intake, now_ms);
     else if (sampler && message->kind == MESSAGE_HEARTBEAT)
-        follow_heartbeat(intake->follow, message, now_ms);
+        note_result(intake, follow_heartbeat(intake->follow, message, now_ms));
     else if (sampler && message->kind == MESSAGE_BYE)
         follow_bye(intake->follow, message, now_ms);
     else

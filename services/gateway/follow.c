@@ -211,23 +211,27 @@ lose(struct follow *follow, const struct sampler *sampler, int64_t now_ms,
     }
 }
 
-/* The sender's record, heard now; NULL: it is of a former epoch, or there are too many. */
-static struct sampler *
-hear(struct follow *follow, const struct message *message, int64_t now_ms)
+/* *heard: the sender's record, heard now. */
+static enum follow_result
+hear(struct follow *follow, const struct message *message, int64_t now_ms,
+     struct sampler **heard)
 {
     struct sampler *sampler = find_sampler(follow, message->node);
     if (!sampler && (sampler = find_room(follow)))
         *sampler = (struct sampler){.state = NODE_WARMING, .epoch_ms = message->epoch_ms};
-    if (!sampler || message->epoch_ms < sampler->epoch_ms)
-        return NULL;
+    if (!sampler)
+        return FOLLOW_FULL;
+    if (message->epoch_ms < sampler->epoch_ms)
+        return FOLLOW_OLD;
+    *heard = sampler;
     memcpy(sampler->node, message->node, sizeof sampler->node);
     sampler->heard_ms = now_ms;
     if (message->epoch_ms == sampler->epoch_ms)
-        return sampler;
+        return FOLLOW_TAKEN;
     sampler->epoch_ms = message->epoch_ms;
     sampler->state = NODE_WARMING;
     lose(follow, sampler, now_ms, now_ms + follow->silence_ms);
-    return sampler;
+    return FOLLOW_TAKEN;
 }
 
 /* Whether a count of this sampler is newer than the auction's last one. */
@@ -241,14 +245,11 @@ is_newer(const struct shard *shard, const struct message *message,
                                            : message->sequence > auction->sequence;
 }
 
-void
-follow_count(struct follow *follow, const struct message *message,
-             struct follow_auction *auction, uint64_t own, int64_t now_ms)
+/* A count of a watched auction. */
+static void
+take_count(struct follow *follow, const struct sampler *sampler, const struct message *message,
+           struct follow_auction *auction, uint64_t own, int64_t now_ms)
 {
-    struct sampler *sampler = hear(follow, message, now_ms);
-    if (!sampler || !auction || !auction->watched || message->change == CHANGE_BEGIN ||
-        message->change == CHANGE_END)
-        return;
     struct shard *shard = &follow->shards[auction->shard];
     if (sampler != shard->followed || !is_newer(shard, message, auction))
         return;
@@ -258,18 +259,32 @@ follow_count(struct follow *follow, const struct message *message,
     set_others(follow, auction, message->count > own ? message->count - own : 0);
 }
 
-void
+enum follow_result
+follow_count(struct follow *follow, const struct message *message,
+             struct follow_auction *auction, uint64_t own, int64_t now_ms)
+{
+    struct sampler *sampler;
+    enum follow_result result = hear(follow, message, now_ms, &sampler);
+    bool counts = message->change != CHANGE_BEGIN && message->change != CHANGE_END;
+    if (result == FOLLOW_TAKEN && counts && auction && auction->watched)
+        take_count(follow, sampler, message, auction, own, now_ms);
+    return result;
+}
+
+enum follow_result
 follow_heartbeat(struct follow *follow, const struct message *message, int64_t now_ms)
 {
-    struct sampler *sampler = hear(follow, message, now_ms);
-    if (!sampler)
-        return;
+    struct sampler *sampler;
+    enum follow_result result = hear(follow, message, now_ms, &sampler);
+    if (result != FOLLOW_TAKEN)
+        return result;
     sampler->state = message->state;
     memcpy(sampler->unserved, message->unserved, sizeof sampler->unserved);
     if (sampler->state != NODE_READY)
         lose(follow, sampler, now_ms, now_ms + follow->silence_ms);
     for (int i = 0; i < SHARD_COUNT; i++)
         follow_best(follow, &follow->shards[i], now_ms);
+    return FOLLOW_TAKEN;
 }
 
 void

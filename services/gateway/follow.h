@@ -55,11 +55,18 @@ void follow_watch(struct follow *follow, struct follow_auction *auction, unsigne
                   int64_t now_ms);
 void follow_unwatch(struct follow *follow, struct follow_auction *auction);
 
+enum follow_result {
+    FOLLOW_TAKEN,
+    FOLLOW_OLD, /* of an epoch that is over: ignored */
+    FOLLOW_FULL /* of one sampler too many: ignored */
+};
+
 /* A count (auction NULL: of one that we do not watch) while we have own viewers of it; a
  * sampler's heartbeat or bye. */
-void follow_count(struct follow *follow, const struct message *message,
-                  struct follow_auction *auction, uint64_t own, int64_t now_ms);
-void follow_heartbeat(struct follow *follow, const struct message *message, int64_t now_ms);
+enum follow_result follow_count(struct follow *follow, const struct message *message,
+                                struct follow_auction *auction, uint64_t own, int64_t now_ms);
+enum follow_result follow_heartbeat(struct follow *follow, const struct message *message,
+                                    int64_t now_ms);
 void follow_bye(struct follow *follow, const struct message *message, int64_t now_ms);
 
 /* Notices silence. Call several times a second. */

@@ -35,17 +35,17 @@ make_message(const char *node, int64_t epoch_ms)
     return message;
 }
 
-static void
+static enum follow_result
 beat(struct follow *follow, const char *node, int64_t epoch_ms, enum node_state state,
      int64_t now_ms)
 {
     struct message message = make_message(node, epoch_ms);
     message.kind = MESSAGE_HEARTBEAT;
     message.state = state;
-    follow_heartbeat(follow, &message, now_ms);
+    return follow_heartbeat(follow, &message, now_ms);
 }
 
-static void
+static enum follow_result
 tell(struct follow *follow, const char *node, struct follow_auction *auction, uint64_t sequence,
      uint64_t count, uint64_t own, int64_t now_ms)
 {
@@ -54,7 +54,7 @@ tell(struct follow *follow, const char *node, struct follow_auction *auction, ui
     message.change = sequence ? CHANGE_JOIN : CHANGE_STATE;
     message.sequence = sequence;
     message.count = count;
-    follow_count(follow, &message, auction, own, now_ms);
+    return follow_count(follow, &message, auction, own, now_ms);
 }
 
 static void
@@ -260,8 +260,9 @@ former_epochs_are_not_heard(void **state)
     struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
     struct follow_auction auction = {0};
     follow_watch(follow, &auction, 0, 0);
-    beat(follow, "a", 2, NODE_READY, 0);
-    tell(follow, "a", &auction, 9, 20, 5, 1); /* of epoch 1 */
+    assert_int_equal(beat(follow, "a", 2, NODE_READY, 0), FOLLOW_TAKEN);
+    assert_int_equal(tell(follow, "a", &auction, 9, 20, 5, 1), FOLLOW_OLD); /* of epoch 1 */
+    assert_int_equal(beat(follow, "a", 1, NODE_WARMING, 1), FOLLOW_OLD);
     say_bye(follow, "a", 1, 2);
     assert_string_equal(follow_node(follow, 0), "a");
     assert_int_equal(auction.others, 0);
@@ -300,7 +301,7 @@ too_many_nodes_do_no_harm(void **state)
         snprintf(node, sizeof node, "n%d", i);
         beat(follow, node, 1, NODE_WARMING, 0);
     }
-    beat(follow, "z", 1, NODE_READY, 1);
+    assert_int_equal(beat(follow, "z", 1, NODE_READY, 1), FOLLOW_FULL);
     assert_null(follow_node(follow, 0));
     follow_tick(follow, SILENCE_MS);
     beat(follow, "z", 1, NODE_READY, SILENCE_MS);

@@ -94,6 +94,8 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
     DROPPED(METRIC_BUS_DROPPED + 4, "range", NULL),
     DROPPED(METRIC_BUS_DROPPED_FRAMES, "frames", NULL),
     DROPPED(METRIC_BUS_DROPPED_KIND, "kind", NULL),
+    DROPPED(METRIC_BUS_DROPPED_EPOCH, "epoch", NULL),
+    DROPPED(METRIC_BUS_DROPPED_SAMPLERS, "samplers", NULL),
     [METRIC_PEERS] = {"headcount_gateway_peers", "of=\"samplers\"", METRIC_GAUGE,
                       DISCOVERY_PEERS_HELP},
     [METRIC_PEERS_CONNECTED] = {"headcount_gateway_peers_connected", "of=\"samplers\"",

@@ -50,9 +50,12 @@ enum gateway_metric {
     METRIC_FOLLOWING,
     METRIC_FOLLOWED,
     METRIC_FOLLOWED_SHARDS,
-    METRIC_BUS_DROPPED, /* one row a decode_result from DECODE_TOPIC on, then: frames, kind */
+    METRIC_BUS_DROPPED, /* one row a decode_result from DECODE_TOPIC on, then: frames, kind,
+                         * epoch, samplers */
     METRIC_BUS_DROPPED_FRAMES = METRIC_BUS_DROPPED + 5,
     METRIC_BUS_DROPPED_KIND,
+    METRIC_BUS_DROPPED_EPOCH,
+    METRIC_BUS_DROPPED_SAMPLERS,
     METRIC_PEERS,
     METRIC_PEERS_CONNECTED,
     METRIC_RESOLUTIONS_FAILED,

@@ -405,6 +405,21 @@ def test_samplers_of_some_shards_each(make_system):
         assert system.api.log_lines("live.part", "warn")
 
 
+def test_two_samplers_of_one_name_are_told(make_system):
+    system = make_system(gateways=0, samplers=0, start=False)
+    places = system.endpoint("sampler"), system.endpoint("sampler", 1)
+    system.api.settings["SAMPLER_ENDPOINTS"] = ",".join(places)
+    system.start()
+    with Sampler(places[0], "twin") as former, Sampler(places[1], "twin") as latter:
+        former.epoch = latter.epoch - 1
+        former.set("lot-1", 5)
+        latter.set("lot-1", 6)
+        harness.wait_until(lambda: system.api.log_lines("live.ignored", "warn"))
+        assert system.api.log_lines("live.ignored")[0].fields["sampler"] == "twin"
+        assert system.api.metric('headcount_api_bus_dropped_total{reason="epoch"}') > 0
+        wait_viewers(system, 6)
+
+
 def check_grown(poller, old, new):
     """The old number was told, then the new one, and nothing else."""
     seen = poller.seen["lot-1"]

@@ -403,6 +403,39 @@ def test_silent_sampler_is_left_for_another(house):
     house.wait_count(viewer, 30, timeout=5)
 
 
+def test_two_samplers_of_one_name_are_told(house):
+    first, second = house.peers.sampler("sampler0"), house.peers.sampler("sampler1")
+    first.node = second.node  # by mistake; the second has started later
+    first.epoch = second.epoch - 1
+    house.start(samplers=2)
+    viewer = house.viewer("lot-1")
+    topic = wire.topic_auction("count", "lot-1")
+    house.peers.until(lambda: topic in first.watched & second.watched, "subscriptions")
+    house.peers.until(lambda: house.gateway.log_lines("counts.follow"), "one to be followed")
+    house.peers.until(lambda: house.gateway.log_lines("counts.ignored", "warn"), "a warning")
+    assert house.gateway.log_lines("counts.ignored")[0].fields["sampler"] == second.node
+    assert house.gateway.metric('headcount_gateway_bus_dropped_total{reason="epoch"}') > 0
+    first.count("lot-1", 10)
+    second.count("lot-1", 20)
+    house.wait_count(viewer, 20)
+    assert 10 not in viewer.counts
+
+
+def test_shards_without_a_sampler_are_told(house):
+    sampler = house.peers.sampler("sampler0")
+    sampler.shards = [wire.shard("lot-1")]
+    house.start(samplers=1)
+    viewer = house.viewer("lot-1")
+    house.peers.until(lambda: house.gateway.log_lines("counts.part", "warn"), "a warning")
+    fields = house.gateway.log_lines("counts.part")[0].fields
+    assert (fields["sampler"], fields["shards"]) == ("sampler0", "1")
+    sampler.count("lot-1", 7)
+    house.wait_count(viewer, 7)
+    sampler.shards = None
+    sampler.start()
+    house.peers.until(lambda: house.gateway.log_lines("counts.follow"), "all to be followed")
+
+
 def test_dead_sampler_leaves_our_own_count(house):
     sampler = house.peers.sampler("sampler0")
     house.start(samplers=1)
