@@ -128,7 +128,7 @@ start_daemon(struct admin *admin, const char *address, int port)
         return NULL;
     }
     if (place->sa_family == AF_INET6)
-        flags |= MHD_USE_IPv6;
+        flags |= MHD_USE_DUAL_STACK;
     errno = 0;
     return MHD_start_daemon(flags, (uint16_t)port, NULL, NULL, answer, admin,
                             MHD_OPTION_SOCK_ADDR, place, MHD_OPTION_CONNECTION_LIMIT,

@@ -142,6 +142,15 @@ class Response:
         return answer["data"]
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def http_request(port, method, path, body=None, headers=None, address="127.0.0.1", timeout=30):
     """One request. body: bytes and str as they are, anything else as JSON."""
     headers = dict(headers or {})

@@ -289,7 +289,8 @@ start_daemon(const struct api_context *api, const union place *place)
 {
     const struct api_settings *settings = api->settings;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                     MHD_USE_ERROR_LOG | (place->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
+                     MHD_USE_ERROR_LOG |
+                     (place->any.sa_family == AF_INET6 ? MHD_USE_DUAL_STACK : 0u);
     errno = 0;
     return MHD_start_daemon(
         flags, (uint16_t)settings->port, NULL, NULL, on_request, (void *)api,

@@ -46,6 +46,15 @@ def alone(make_system):
     return system
 
 
+@pytest.mark.skipif(not harness.has_ipv6(), reason="this machine has no ::1")
+def test_one_address_takes_both_families(alone):
+    alone.api.settings |= {"LISTEN_ADDRESS": "::", "ADMIN_ADDRESS": "::"}
+    alone.begin()
+    for port in (alone.api.port, alone.api.settings["ADMIN_PORT"]):
+        for address in ("127.0.0.1", "::1"):
+            assert harness.http_request(port, "GET", "/healthz", address=address).status == 200
+
+
 def refused(system, status, code, *request, **options):
     """The request must fail just so, and be counted under its code. Returns the message."""
     name = f'headcount_api_errors_total{{code="{code}"}}'
