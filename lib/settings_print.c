@@ -50,8 +50,9 @@ settings_print_help(const struct settings_program *program)
            program->operands ? program->operands : "");
     puts(
         "Each setting is read from its flag or from the environment variable of the same name\n"
-        "(--log-level and LOG_LEVEL); the flag wins. Secrets come from the environment or a "
-        "file.\n");
+        "(--log-level and LOG_LEVEL); the flag wins. An empty variable counts as not given, "
+        "an\n"
+        "empty flag does not. Secrets come from the environment or a file.\n");
     for (size_t i = 0; i < program->count; i++) {
         const struct setting *setting = &program->table[i];
         char flag[SETTINGS_FLAG_BYTES], range[RANGE_BYTES];

@@ -5,7 +5,8 @@ cat <<'END'
 # Settings
 
 Made by `tools/dev/settings.sh` from each program's `--help-markdown`. Every setting is read from the environment
-variable of this name or from the flag of the same name (`LOG_LEVEL`, `--log-level`); the flag wins. A secret is
+variable of this name or from the flag of the same name (`LOG_LEVEL`, `--log-level`); the flag wins. An empty variable
+counts as not given; where a setting may be empty ("Empty: none"), give an empty flag (`--spool-path=`). A secret is
 never taken from an argument: it is read from the environment, or from the first line of the file that
 `NAME_FILE` (or `--name-file`) names.
 
