@@ -144,6 +144,35 @@ a_node_may_go_in_its_turn(void **state)
         assert_int_equal(bench->asked[i], i == gone ? before : SHARD_COUNT);
 }
 
+/* What was sound before a time is not said to be by those that were found after it. */
+static void
+soundness_is_of_all_who_were_there(void **state)
+{
+    struct bench *bench = *state; /* nobody is sound: all miss something */
+    struct message beat = bench->beat;
+    assert_int_equal(reader_sound_ms(bench->reader, 0), 0);
+    struct message bye = beat;
+    bye.kind = MESSAGE_BYE;
+    for (int i = 0; i < NODES; i++) {
+        snprintf(bye.node, sizeof bye.node, "%d", i);
+        reader_take(bench->reader, &bye, 50);
+    }
+    assert_int_equal(reader_sound_ms(bench->reader, 50), INT64_MAX);
+    memset(beat.sequences, 0, sizeof beat.sequences);
+    snprintf(beat.node, sizeof beat.node, "first");
+    reader_take(bench->reader, &beat, 100);
+    snprintf(beat.node, sizeof beat.node, "second");
+    reader_take(bench->reader, &beat, 200);
+    snprintf(beat.node, sizeof beat.node, "first");
+    reader_take(bench->reader, &beat, 300);
+    assert_int_equal(reader_sound_ms(bench->reader, 100), 300);
+    assert_int_equal(reader_sound_ms(bench->reader, 199), 300);
+    assert_int_equal(reader_sound_ms(bench->reader, 200), 200);
+    snprintf(beat.node, sizeof beat.node, "second");
+    reader_take(bench->reader, &beat, 400);
+    assert_int_equal(reader_sound_ms(bench->reader, 200), 300);
+}
+
 int
 main(void)
 {
@@ -151,6 +180,7 @@ main(void)
         cmocka_unit_test_setup_teardown(renews_in_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_nodes_get_their_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_node_may_go_in_its_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(soundness_is_of_all_who_were_there, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

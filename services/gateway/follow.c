@@ -8,6 +8,7 @@
 #include "follow.h"
 
 #define QUIET_MS 10000 /* a subscription quiet for so long is renewed */
+#define DEAF_MS 1000   /* without a tick: this process itself was not there */
 #define NODES_MAX 512  /* sampler nodes known at a time; further ones are not listened to */
 
 struct sampler {
@@ -38,6 +39,7 @@ struct follow {
     unsigned renew_next; /* the shard that follow_next_renewal() looks at first */
     uint64_t changes;
     int64_t expect_until_ms; /* see follow_expect() */
+    int64_t tick_ms;         /* of the last tick; 0: none yet */
 };
 
 struct follow *
@@ -301,8 +303,12 @@ follow_bye(struct follow *follow, const struct message *message, int64_t now_ms)
 void
 follow_tick(struct follow *follow, int64_t now_ms)
 {
+    bool deaf = follow->tick_ms && now_ms - follow->tick_ms > DEAF_MS;
+    follow->tick_ms = now_ms;
     for (size_t i = 0; i < follow->sampler_count; i++) {
         struct sampler *sampler = &follow->samplers[i];
+        if (deaf)
+            sampler->heard_ms = now_ms;
         if (!*sampler->node || now_ms - sampler->heard_ms < follow->silence_ms)
             continue;
         sampler->node[0] = 0;

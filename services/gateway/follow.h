@@ -69,7 +69,8 @@ enum follow_result follow_heartbeat(struct follow *follow, const struct message 
                                     int64_t now_ms);
 void follow_bye(struct follow *follow, const struct message *message, int64_t now_ms);
 
-/* Notices silence. Call several times a second. */
+/* Notices silence. Call several times a second: when it was not for more than a second, this
+ * process itself was stopped, and no sampler is blamed. */
 void follow_tick(struct follow *follow, int64_t now_ms);
 
 /* The next auction whose subscription is to be renewed now; NULL: none. */

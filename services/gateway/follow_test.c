@@ -45,15 +45,22 @@ beat(struct follow *follow, const char *node, int64_t epoch_ms, enum node_state 
     return follow_heartbeat(follow, &message, now_ms);
 }
 
-static enum follow_result
-tell(struct follow *follow, const char *node, struct follow_auction *auction, uint64_t sequence,
-     uint64_t count, uint64_t own, int64_t now_ms)
+static struct message
+make_count(const char *node, int64_t epoch_ms, uint64_t sequence, uint64_t count)
 {
-    struct message message = make_message(node, 1);
+    struct message message = make_message(node, epoch_ms);
     message.kind = MESSAGE_COUNT;
     message.change = sequence ? CHANGE_JOIN : CHANGE_STATE;
     message.sequence = sequence;
     message.count = count;
+    return message;
+}
+
+static enum follow_result
+tell(struct follow *follow, const char *node, struct follow_auction *auction, uint64_t sequence,
+     uint64_t count, uint64_t own, int64_t now_ms)
+{
+    struct message message = make_count(node, 1, sequence, count);
     return follow_count(follow, &message, auction, own, now_ms);
 }
 
@@ -210,6 +217,49 @@ silence_drops_what_was_elsewhere(void **state)
     follow_destroy(&follow);
 }
 
+/* A process that was stopped blames nobody for what it did not hear. */
+static void
+own_deafness_is_nobodys_fault(void **state)
+{
+    (void)state;
+    struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
+    struct follow_auction auction = {0};
+    follow_watch(follow, &auction, 0, 0);
+    beat(follow, "a", 1, NODE_READY, 0);
+    tell(follow, "a", &auction, 1, 20, 5, 100);
+    follow_tick(follow, 100);
+    changes = 0;
+    follow_tick(follow, 20000);
+    assert_string_equal(follow_node(follow, 0), "a");
+    for (int64_t now_ms = 20100; now_ms < 20000 + SILENCE_MS; now_ms += 100)
+        follow_tick(follow, now_ms);
+    assert_int_equal(changes, 0);
+    follow_tick(follow, 20000 + SILENCE_MS);
+    assert_null(follow_node(follow, 0));
+    assert_int_equal(auction.others, 0);
+    follow_unwatch(follow, &auction);
+    follow_destroy(&follow);
+}
+
+/* One that starts again is no longer believed, and its sequences begin anew. */
+static void
+restart_is_followed_anew(void **state)
+{
+    (void)state;
+    struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
+    struct follow_auction auction = {0};
+    follow_watch(follow, &auction, 0, 0);
+    beat(follow, "a", 1, NODE_READY, 0);
+    tell(follow, "a", &auction, 100, 20, 5, 100);
+    beat(follow, "a", 2, NODE_READY, 200);
+    assert_ptr_equal(follow_next_renewal(follow, 200), &auction);
+    struct message message = make_count("a", 2, 1, 30);
+    follow_count(follow, &message, &auction, 5, 300);
+    assert_int_equal(auction.others, 25);
+    follow_unwatch(follow, &auction);
+    follow_destroy(&follow);
+}
+
 static void
 quick_restart_does_not_show(void **state)
 {
@@ -337,7 +387,8 @@ step(struct world *world, struct chance *chance)
         world->heard_of[i] = false;
         return;
     case 2: /* silence for all */
-        world->now_ms += (int64_t)chance_below(chance, 2 * SILENCE_MS);
+        for (uint64_t ticks = chance_below(chance, 2 * SILENCE_MS / 100); ticks; ticks--)
+            follow_tick(world->follow, world->now_ms += 100);
         return;
     case 3:
         follow_tick(world->follow, world->now_ms);
@@ -390,6 +441,8 @@ main(void)
         cmocka_unit_test(follows_one_of_each_shard),
         cmocka_unit_test(sticks_and_fails_over),
         cmocka_unit_test(silence_drops_what_was_elsewhere),
+        cmocka_unit_test(own_deafness_is_nobodys_fault),
+        cmocka_unit_test(restart_is_followed_anew),
         cmocka_unit_test(quick_restart_does_not_show),
         cmocka_unit_test(hold_ends),
         cmocka_unit_test(former_epochs_are_not_heard),
