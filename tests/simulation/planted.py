@@ -127,6 +127,21 @@ BUGS = {
         "        batch->sound = sound_ms > batch->ended_ms;",
         "        batch->sound = sound_ms > 0;",
     ),
+    "an auction that comes back begins at nothing": (
+        "services/gateway/audience.c",
+        "        audience->floors[auction->shard] = auction->joins;",
+        "        audience->floors[auction->shard] = 0;",
+    ),
+    "a complete snapshot is no fuller": (
+        "proto/snapshot.c",
+        "    if (a_complete != b_complete)\n        return a_complete;",
+        "    (void)a_complete, (void)b_complete;",
+    ),
+    "a sampler that starts again is followed on": (
+        "services/gateway/follow.c",
+        "    lose(follow, sampler, now_ms, now_ms + follow->silence_ms);\n    return FOLLOW_TAKEN;",
+        "    return FOLLOW_TAKEN;",
+    ),
     "an answer says one state too many": (
         "services/gateway/state_answer.c",
         "        fill(message, CHANGE_END, answer->shard, answer->check, 0);",

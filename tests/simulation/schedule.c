@@ -24,7 +24,9 @@
 #define DRAIN_MS 3000   /* for the last snapshots to be acknowledged */
 #define MOVE_PERCENT 20 /* of somebody moving, each step */
 #define SLEEP_PERCENT 2 /* of schedules in which a sampler sleeps ... */
-#define SLEEP_MS 70000  /* ... for longer than gateways remember an empty auction */
+#define SLEEP_MS 70000  /* ... for longer than gateways remember an empty auction ... */
+#define RUSHES 100      /* ... in which more came than do afterwards */
+#define RUSH_MS 500     /* to be heard of */
 
 /* Of three shards: what is missed of one auction must be noticed by the next of another. */
 static const char *const names[AUCTIONS] = {"lot-1", "lot-83",  "lot-140",
@@ -406,20 +408,44 @@ end_world(struct world *world)
     network_fini(world);
 }
 
+/* Each gateway gets a viewer of each auction. */
+static void
+fill_auctions(struct world *world)
+{
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        for (unsigned a = 0; runs(world, g) && a < AUCTIONS; a++)
+            gateway_join(world, g, a);
+}
+
+static void
+empty_auctions(struct world *world)
+{
+    for (unsigned a = 0; a < AUCTIONS; a++)
+        empty_auction(world, a);
+}
+
 /* A sampler sleeps while auctions empty, and are forgotten by their gateways. To some nobody
  * comes back, or to all somebody does: the sampler still has what was before. */
 static void
 sleep_long(struct world *world)
 {
     unsigned process = GATEWAYS + draw(world, world->sampler_count);
+    for (int i = 0; i < RUSHES; i++) {
+        empty_auctions(world);
+        fill_auctions(world);
+    }
+    live_on(world, RUSH_MS, false);
     pause_process(world, process);
     world->processes[process].due_ms = world->now_ms + SLEEP_MS;
-    for (unsigned a = 0; a < AUCTIONS; a++)
-        empty_auction(world, a);
+    empty_auctions(world);
     world->first_auction = AUCTIONS / 2;
-    live_on(world, SLEEP_MS + 2000, false);
-    if (draw(world, 2))
+    live_on(world, SLEEP_MS - RUSH_MS, false);
+    if (draw(world, 2)) {
         world->first_auction = 0;
+        fill_auctions(world);
+        fill_auctions(world);
+    }
+    live_on(world, RUSH_MS + 2000, false);
 }
 
 bool
