@@ -196,7 +196,7 @@ start(struct api *api, char *error, size_t error_bytes)
         api->signals[i].data = api;
         uv_signal_start(&api->signals[i], on_signal, numbers[i]);
     }
-    api->server = http_server_new(&api->context, error, error_bytes);
+    api->server = http_server_new(&api->context, &api->loop, error, error_bytes);
     return api->server ? 0 : -1;
 }
 

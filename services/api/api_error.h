@@ -5,6 +5,7 @@
 
 /* name, status, code */
 #define API_ERRORS(X)                                                                          \
+    X(MALFORMED_REQUEST, 400, "malformed_request")   /* two readers might read two */          \
     X(INVALID_TARGET, 400, "invalid_target")         /* percent-encoding, doubled parameter */ \
     X(INVALID_AUCTION_ID, 400, "invalid_auction_id") /* in the path */                         \
     X(INVALID_RANGE, 400, "invalid_range")           /* timeRange, from, to */                 \

@@ -11,6 +11,7 @@
 #define REQUESTS "Requests answered, by class of status."
 #define ERRORS "Requests answered with an error, by its code."
 #define SNAPSHOTS "Snapshots posted over HTTP, by what the store did with them."
+#define CUT "Connections that were refused or closed, by reason."
 #define DROPPED "Messages of the bus that were dropped, by reason."
 
 #define ERROR_COUNTER(name_, status_, code_)                                                   \
@@ -25,6 +26,15 @@ const struct metric api_metric_table[METRIC_COUNT] = {
     GAUGE(METRIC_IN_FLIGHT, "requests_in_flight", "Requests being read or answered now."),
     COUNTER(METRIC_ABORTED, "requests_aborted_total", 0,
             "Requests whose connection ended before the answer did."),
+    COUNTER(METRIC_UNREAD, "requests_unread_total", 0,
+            "Requests whose header was malformed, too large or never whole."),
+    COUNTER(METRIC_CUT + CALLERS_FULL, "connections_cut_total", "reason=\"full\"", CUT),
+    COUNTER(METRIC_CUT + CALLERS_ADDRESS, "connections_cut_total", "reason=\"address\"", CUT),
+    COUNTER(METRIC_CUT + CALLERS_PUSHED, "connections_cut_total", "reason=\"pushed\"", CUT),
+    COUNTER(METRIC_CUT + CALLERS_SLOW_REQUEST, "connections_cut_total",
+            "reason=\"slow_request\"", CUT),
+    COUNTER(METRIC_CUT + CALLERS_SLOW_READER, "connections_cut_total", "reason=\"slow_reader\"",
+            CUT),
     COUNTER(METRIC_SNAPSHOTS_SAVED, "snapshots_posted_total", "outcome=\"saved\"", SNAPSHOTS),
     COUNTER(METRIC_SNAPSHOTS_KEPT, "snapshots_posted_total", "outcome=\"kept\"", SNAPSHOTS),
     COUNTER(METRIC_SNAPSHOTS_IGNORED, "snapshots_posted_total", "outcome=\"ignored\"",

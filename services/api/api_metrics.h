@@ -3,6 +3,7 @@
 #define API_METRICS_H
 
 #include "api_error.h"
+#include "callers.h"
 #include "metrics.h"
 
 enum api_metric {
@@ -13,6 +14,9 @@ enum api_metric {
     METRIC_ERRORS, /* plus an enum api_error */
     METRIC_IN_FLIGHT = METRIC_ERRORS + API_ERROR_COUNT,
     METRIC_ABORTED,
+    METRIC_UNREAD,
+    METRIC_CUT, /* plus an enum callers_end */
+    METRIC_CUT_LAST = METRIC_CUT + CALLERS_ENDS - 1,
     METRIC_SNAPSHOTS_SAVED,
     METRIC_SNAPSHOTS_KEPT,
     METRIC_SNAPSHOTS_IGNORED,

@@ -6,6 +6,7 @@
 #include "address.h"
 #include "bus.h"
 #include "discovery.h"
+#include "origin.h"
 #include "page_policy.h"
 
 #define KEY_MIN 8
@@ -43,11 +44,19 @@ static const struct setting table[] = {
     NUMBER("API_THREADS", threads, "4", 2, 256, "",
            "Threads that answer requests, and database handles."),
     NUMBER("MAX_CONNECTIONS", max_connections, "1000", 8, 100000, "",
-           "Connections open at once, over all threads."),
-    NUMBER("CONNECTIONS_PER_ADDRESS", connections_per_address, "0", 0, 100000, "",
-           "Connections open at once from one address; 0 means no such limit."),
+           "Connections open at once; beyond, the one that has waited longest for a request is "
+           "closed for the new one."),
+    NUMBER(
+        "CONNECTIONS_PER_ADDRESS", connections_per_address, "100", 0, 100000, "",
+        "Connections open at once from one IPv4 address or one IPv6 network of 64 bits; 0: no "
+        "limit. Trusted proxies have none."),
     NUMBER("CONNECTION_TIMEOUT_SECONDS", connection_timeout_s, "30", 1, 3600, "s",
            "A connection on which nothing moves for so long is closed."),
+    NUMBER("REQUEST_TIMEOUT_SECONDS", request_timeout_s, "20", 1, 3600, "s",
+           "How long a request may take to be there whole, from the connection or the answer "
+           "before."),
+    NUMBER("ANSWER_TIMEOUT_SECONDS", answer_timeout_s, "300", 1, 86400, "s",
+           "How long an answer may take, its reading included."),
     NUMBER("CONNECTION_BYTES", connection_bytes, "32768", 8192, 1048576, "bytes",
            "Memory of one connection, for its headers and buffers."),
     NUMBER("DRAIN_SECONDS", drain_s, "5", 0, 600, "s",
@@ -85,6 +94,9 @@ static const struct setting table[] = {
      .unit = "",
      .choices = "x-forwarded-for|forwarded",
      .help = "The header in which trusted proxies say so; the other one is not looked at."},
+    LIST("CORS_ORIGINS", cors_origins, "",
+         "Origins whose pages may use the interface from a browser, comma-separated "
+         "(https://shop.example); empty: none, *: all."),
     {.name = "ANALYTICS_PUBLIC",
      .type = SETTING_SWITCH,
      .offset = AT(analytics_public),
@@ -136,6 +148,13 @@ check(const void *arg, char *error, size_t error_bytes)
         return -1;
     }
     networks_destroy(&proxies);
+    if (*settings->cors_origins && !origins_valid(settings->cors_origins)) {
+        snprintf(error, error_bytes,
+                 "CORS_ORIGINS: '%.80s' is no list of origins; allowed: *, or "
+                 "scheme://host[:port], comma-separated",
+                 settings->cors_origins);
+        return -1;
+    }
     char origin[PAGE_ORIGIN_BYTES];
     if (*settings->viewer_socket_url &&
         !page_socket_origin(settings->viewer_socket_url, origin)) {

@@ -17,6 +17,7 @@ struct api_settings {
     int64_t max_connections;
     int64_t connections_per_address;
     int64_t connection_timeout_s;
+    int64_t request_timeout_s, answer_timeout_s;
     int64_t connection_bytes;
     int64_t drain_s;
     char *sampler_endpoints;
@@ -29,6 +30,7 @@ struct api_settings {
     char *internal_api_key, *internal_api_key_previous;
     int64_t wrong_keys_per_minute;
     char *trusted_proxies;
+    char *cors_origins;
     char *forwarded_header;
     char *admin_api_key, *admin_api_key_previous;
     bool analytics_public;

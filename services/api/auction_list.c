@@ -87,8 +87,7 @@ auction_list_get(struct request *request)
                             "after: is no auction id; allowed: data.next of the page before");
     if (rows < 0)
         return request_fail(request, API_INVALID_LIMIT,
-                            "limit: '%.40s' is no such number; allowed: 1 to %d", limit,
-                            LIMIT_MAX);
+                            "limit: is no such number; allowed: 1 to %d", LIMIT_MAX);
     struct page page = {.live.after = after ? after : "", .limit = (size_t)rows};
     struct storage_error error;
     enum MHD_Result result = read_page(request->api, &page, &error)

@@ -88,7 +88,7 @@ names_the_wrong_field(void **state)
     } cases[] = {
         {"timestamp", NULL, API_INVALID_SNAPSHOT, "timestamp: is missing"},
         {"timestamp", "1761056100000", API_INVALID_SNAPSHOT, "timestamp: is a number"},
-        {"timestamp", "\"tomorrow\"", API_INVALID_SNAPSHOT, "timestamp: 'tomorrow'"},
+        {"timestamp", "\"tomorrow\"", API_INVALID_SNAPSHOT, "timestamp: is no date"},
         {"timestamp", "\"2025-13-01T00:00:00Z\"", API_INVALID_SNAPSHOT, "timestamp: "},
         {"timestamp", "\"2025-10-21T14:15:00\"", API_INVALID_SNAPSHOT, "with a zone"},
         {"timestamp", "\"1999-12-31T23:59:59Z\"", API_INVALID_SNAPSHOT, "timestamp"},
@@ -167,7 +167,7 @@ reads_settings(void **state)
     expect_settings("{\"enableViewerAnalytics\":1}", API_INVALID_SETTING, "is a number");
     expect_settings("{\"enableViewerAnalytics\":\"true\"}", API_INVALID_SETTING, "a string");
     expect_settings("{\"enableViewerAnalytics\":true,\"a\":1,\"b\":2}", API_UNKNOWN_FIELD,
-                    "unknown settings: 'a', 'b'; allowed: enableViewerAnalytics");
+                    "unknown settings: 2; allowed: enableViewerAnalytics");
 }
 
 static void

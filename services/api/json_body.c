@@ -24,8 +24,9 @@ json_body_read(const char *body, size_t bytes, enum api_error bad_number, json_t
                  error.line, error.column);
         return bad_number;
     }
-    snprintf(reason, BODY_REASON_BYTES, "the body is no JSON (line %d, column %d: %s)",
-             error.line, error.column, error.text);
+    snprintf(reason, BODY_REASON_BYTES, "the body is no JSON (line %d, column %d%s)",
+             error.line, error.column,
+             json_error_code(&error) == json_error_duplicate_key ? ": a duplicate name" : "");
     return API_INVALID_JSON;
 }
 

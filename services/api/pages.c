@@ -30,7 +30,6 @@ add_page_headers(struct request *request, struct MHD_Response *response)
     page_policy(request->api->settings->viewer_socket_url,
                 request_header(request, MHD_HTTP_HEADER_HOST), policy);
     MHD_add_response_header(response, "Content-Security-Policy", policy);
-    MHD_add_response_header(response, "X-Frame-Options", "DENY");
     MHD_add_response_header(response, "Cross-Origin-Opener-Policy", "same-origin");
     MHD_add_response_header(response, "Permissions-Policy",
                             "camera=(), geolocation=(), microphone=()");

@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "api_metrics.h"
+#include "cors.h"
 #include "mem.h"
 #include "pages.h"
 #include "reply_json.h"
 #include "request.h"
 
-#define RETRY_AFTER_GUESSES "60" /* seconds; all guesses are forgotten by then */
-#define RETRY_AFTER "2"          /* seconds */
+#define POLICY "Content-Security-Policy" /* pages have one of their own */
+#define RETRY_AFTER_GUESSES "60"         /* seconds; all guesses are forgotten by then */
+#define RETRY_AFTER "2"                  /* seconds */
 
 struct request *
 request_new(const struct api_context *api, const char *target)
@@ -20,6 +22,7 @@ request_new(const struct api_context *api, const char *target)
     request->api = api;
     request->refused = API_ERROR_COUNT;
     target_init(&request->target, target);
+    request->target_bytes = strlen(target);
     metrics_add(api->metrics, METRIC_IN_FLIGHT, 1);
     return request;
 }
@@ -88,6 +91,10 @@ request_reply(struct request *request, unsigned status, struct MHD_Response *res
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
     MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    MHD_add_response_header(response, "X-Frame-Options", "DENY");
+    if (!MHD_get_response_header(response, POLICY))
+        MHD_add_response_header(response, POLICY, "default-src 'none'; frame-ancestors 'none'");
+    cors_add_headers(request, response);
     enum MHD_Result result = MHD_queue_response(request->connection, status, response);
     MHD_destroy_response(response);
     count_status(request, status);
@@ -123,6 +130,8 @@ request_fail(struct request *request, enum api_error error, const char *format, 
     struct MHD_Response *response = pages_error(request);
     if (!response)
         response = make_json(reply_json_error(error, message));
+    if (error == API_MALFORMED_REQUEST) /* whatever comes behind it */
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (error == API_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, request->match.allow);
     if (error == API_UNAUTHORIZED)

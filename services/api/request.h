@@ -21,8 +21,10 @@ struct request {
     const struct api_context *api;
     struct MHD_Connection *connection; /* from the access callback on */
     struct target target;
+    size_t target_bytes; /* of what it was read from */
     struct route_match match;
     bool begun;                        /* the header was looked at */
+    bool preflight;                    /* a browser asks; see cors.h */
     enum api_error refused;            /* API_ERROR_COUNT: not */
     char reason[REQUEST_REASON_BYTES]; /* why it was refused */
     char *body;

@@ -49,7 +49,7 @@ take_timestamp(const json_t *body, int64_t *timestamp_ms, char reason[BODY_REASO
     if (text && !clock_parse(text, timestamp_ms))
         return 0;
     if (text)
-        snprintf(reason, BODY_REASON_BYTES, "timestamp: '%.40s' is no date", text);
+        snprintf(reason, BODY_REASON_BYTES, "timestamp: is no date");
     else
         snprintf(reason, BODY_REASON_BYTES, "timestamp: is %s", json_type_text(value));
     size_t length = strlen(reason);

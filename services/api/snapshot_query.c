@@ -39,9 +39,9 @@ take_times(const struct target *target, struct snapshot_query *query,
         if (!texts[i] || !clock_parse(texts[i], times[i]))
             continue;
         snprintf(reason, SNAPSHOT_QUERY_REASON_BYTES,
-                 "%s: '%.40s' is no time; allowed: ISO 8601 with a zone, such as "
+                 "%s: is no time; allowed: ISO 8601 with a zone, such as "
                  "2025-10-21T14:15:00Z (a '+' is written %%2B)",
-                 names[i], texts[i]);
+                 names[i]);
         return API_INVALID_RANGE;
     }
     query->time_range = NULL;
@@ -73,8 +73,8 @@ take_limit(const char *text, struct snapshot_query *query,
     query->limit = (uint64_t)limit;
     if (limit > 0)
         return API_ERROR_COUNT;
-    snprintf(reason, SNAPSHOT_QUERY_REASON_BYTES,
-             "limit: '%.40s' is no such number; allowed: 1 to %d", text, SNAPSHOT_LIMIT_MAX);
+    snprintf(reason, SNAPSHOT_QUERY_REASON_BYTES, "limit: is no such number; allowed: 1 to %d",
+             SNAPSHOT_LIMIT_MAX);
     return API_INVALID_LIMIT;
 }
 
@@ -93,7 +93,7 @@ snapshot_query_parse(const struct target *target, int64_t now_ms, struct snapsho
     }
     if (range && take_time_range(range, now_ms, query)) {
         snprintf(reason, SNAPSHOT_QUERY_REASON_BYTES,
-                 "timeRange: '%.40s' is no range; allowed: all, 1h, 24h, 7d, 30d, 90d", range);
+                 "timeRange: is no range; allowed: all, 1h, 24h, 7d, 30d, 90d");
         return API_INVALID_RANGE;
     }
     enum api_error error = times ? take_times(target, query, reason) : API_ERROR_COUNT;
