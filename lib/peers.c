@@ -18,10 +18,8 @@
 #include <string.h>
 
 #include "mem.h"
+#include "table.h"
 #include "peers.h"
-
-#define uthash_malloc(bytes_) mem_alloc(bytes_)
-#include <uthash.h>
 
 struct peer {
     UT_hash_handle hh;

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "mem.h"
-#define uthash_malloc(bytes_) mem_alloc(bytes_)
-#include <uthash.h>
+#include "table.h"
 
 #include "reader.h"
 #include "stream.h"

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 
 #include "mem.h"
-#define uthash_malloc(bytes_) mem_alloc(bytes_)
-#include <uthash.h>
+#include "table.h"
 
 #include "guesses.h"
 

@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
-#include <uthash.h>
+#include "table.h"
 
 #include "store_request.h"
 

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "mem.h"
+#include "table.h"
 
 #include "auction.h"
 
