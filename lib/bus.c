@@ -15,6 +15,10 @@
  * other names get their turn and a stop does not wait. What RES_OPTIONS says already stays. */
 #define RESOLVER "timeout:1 attempts:2"
 #define RECONNECT_MS 100
+/* Of an XPUB, read in one go: ZeroMQ takes subscriptions in until none is there, so that one
+ * who sends them faster than that would have the loop to himself. The rest waits at the sender.
+ */
+#define SUBSCRIPTIONS 100
 /* A cut TCP link is noticed 3 to 4 s after the last byte came, and messages flow again about a
  * second after it is mended, because no attempt to connect lasts longer than that (measured,
  * see docs/decisions/0006-discovery.md, also for why ZMTP's heartbeats are not used). */
@@ -49,7 +53,7 @@ bus_socket(int type, int64_t hwm)
     if (!socket)
         return NULL;
     zsock_set_sndhwm(socket, (int)hwm);
-    zsock_set_rcvhwm(socket, (int)hwm);
+    zsock_set_rcvhwm(socket, type == ZMQ_XPUB ? SUBSCRIPTIONS : (int)hwm);
     zsock_set_linger(socket, 0);
     zsock_set_maxmsgsize(socket,
                          type == ZMQ_XPUB ? BUS_SUBSCRIPTION_BYTES_MAX : BUS_MESSAGE_BYTES_MAX);

@@ -1,8 +1,7 @@
 /* SipHash-2-4, with a key made at the first use. */
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
-#include <stdint.h>
-#include <string.h>
 
 #include "table.h"
 
@@ -14,14 +13,19 @@ make_secret(void)
     randombytes_buf(secret, sizeof secret);
 }
 
+uint64_t
+table_hash_long(const void *key, size_t bytes)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    uint64_t hash;
+    pthread_once(&once, make_secret);
+    static_assert(sizeof hash == crypto_shorthash_BYTES, "one integer");
+    crypto_shorthash((unsigned char *)&hash, key, bytes, secret);
+    return hash;
+}
+
 unsigned
 table_hash(const void *key, size_t bytes)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    unsigned char hash[crypto_shorthash_BYTES];
-    uint32_t low;
-    pthread_once(&once, make_secret);
-    crypto_shorthash(hash, key, bytes, secret);
-    memcpy(&low, hash, sizeof low);
-    return low;
+    return (unsigned)table_hash_long(key, bytes);
 }

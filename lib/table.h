@@ -5,11 +5,13 @@
 #define TABLE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "mem.h"
 
 /* A keyed hash; the key is random, of this process. Any thread. */
-unsigned table_hash(const void *key, size_t bytes);
+uint64_t table_hash_long(const void *key, size_t bytes);
+unsigned table_hash(const void *key, size_t bytes); /* the half of it */
 
 #define uthash_malloc(bytes_) mem_alloc(bytes_)
 #define HASH_FUNCTION(key_, bytes_, hash_) ((hash_) = table_hash((key_), (bytes_)))

@@ -4,6 +4,7 @@
 
 #include "bus.h"
 #include "bus_io.h"
+#include "bus_subscribers.h"
 #include "clock.h"
 #include "mem.h"
 
@@ -18,6 +19,7 @@
 struct event_publish {
     zsock_t *socket; /* XPUB */
     struct bus_watch *watch;
+    struct bus_subscribers *subscribers;
     struct encoder *encoder;
     struct event_source *source;
     struct metrics *metrics;
@@ -81,6 +83,7 @@ read_subscription(void *arg, zsock_t *socket)
         zmq_msg_close(&request);
         return false;
     }
+    bus_subscribers_note(publish->subscribers, &request);
     const char *bytes = zmq_msg_data(&request);
     size_t count = zmq_msg_size(&request);
     if (count && *bytes == 1)
@@ -99,7 +102,7 @@ open_socket(const struct event_publish_options *options, char *error, size_t err
         snprintf(error, error_bytes, "cannot make a socket: %s", zmq_strerror(zmq_errno()));
         return NULL;
     }
-    zsock_set_xpub_verbose(socket, 1);
+    zsock_set_xpub_verboser(socket, 1);
     if (bus_bind(socket, options->bind, error, error_bytes))
         zsock_destroy(&socket);
     return socket;
@@ -124,6 +127,8 @@ event_publish_new(uv_loop_t *loop, const struct event_publish_options *options,
     publish->encoder = encoder_new();
     publish->source = event_source_new(&source);
     publish->metrics = metrics;
+    publish->subscribers = bus_subscribers_new((size_t)options->subscription_bytes, metrics,
+                                               METRIC_SUBSCRIBERS_CUT);
     publish->watch = bus_watch_new(loop, socket, READ_BUDGET, read_subscription, publish);
     uv_timer_init(loop, &publish->tick);
     publish->tick.data = publish;
@@ -147,6 +152,7 @@ event_publish_destroy(struct event_publish **publish)
     bus_watch_destroy(&self->watch);
     zsock_set_linger(self->socket, BYE_LINGER_MS);
     zsock_destroy(&self->socket);
+    bus_subscribers_destroy(&self->subscribers);
     encoder_destroy(&self->encoder);
     event_source_destroy(&self->source);
     uv_close((uv_handle_t *)&self->tick, on_closed);

@@ -20,6 +20,7 @@ struct event_publish_options {
     int64_t epoch_ms;
     int64_t heartbeat_ms;
     int64_t hwm;
+    int64_t subscription_bytes; /* that subscribers may hold */
 };
 
 /* audience, metrics: borrowed. NULL with the reason in error. */

@@ -91,7 +91,8 @@ open_bus(struct gateway *gateway)
                                             .node = settings->node_id,
                                             .epoch_ms = clock_wall_ms(),
                                             .heartbeat_ms = settings->heartbeat_interval_ms,
-                                            .hwm = settings->bus_hwm};
+                                            .hwm = settings->bus_hwm,
+                                            .subscription_bytes = settings->subscription_bytes};
     struct count_intake_options intake = {.endpoints = settings->sampler_endpoints,
                                           .discovery_interval_ms =
                                               settings->discovery_interval_ms,

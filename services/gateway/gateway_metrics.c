@@ -1,4 +1,5 @@
 /* The table of the gateway's counters. */
+#include "bus_subscribers.h"
 #include "discovery.h"
 
 #include "gateway_metrics.h"
@@ -78,6 +79,8 @@ const struct metric gateway_metrics[GATEWAY_METRICS] = {
             "Subscriptions seen, renewals too."),
     COUNTER(METRIC_SUBSCRIPTIONS_FOREIGN, "headcount_gateway_subscriptions_foreign_total",
             "Messages from subscribers that are no subscription to anything published here."),
+    COUNTER(METRIC_SUBSCRIBERS_CUT, "headcount_gateway_subscribers_cut_total",
+            BUS_SUBSCRIBERS_CUT_HELP),
     COUNTER(METRIC_COUNTS, "headcount_gateway_counts_total", "Counts received from samplers."),
     COUNTER(METRIC_RENEWALS, "headcount_gateway_renewals_total",
             "Subscriptions renewed because they were quiet or the sampler changed."),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "bus_subscribers.h"
 #include "discovery.h"
 #include "mem.h"
 
@@ -49,6 +50,7 @@ static const struct setting table[] = {
     SETTINGS_DISCOVERY(struct gateway_settings, discovery_interval_ms),
     NUMBER("BUS_HWM", bus_hwm, "100000", 1000, 10000000, "messages",
            "Messages held for a slow peer on the bus before further ones are dropped."),
+    SETTINGS_SUBSCRIBERS(struct gateway_settings, subscription_bytes, "1048576"),
     NUMBER("BROADCAST_INTERVAL_MS", broadcast_interval_ms, "50", 0, 60000, "ms",
            "Least time between two counts told to an auction's viewers."),
     NUMBER("PING_INTERVAL_MS", ping_interval_ms, "25000", 50, 3600000, "ms",

@@ -19,6 +19,7 @@ struct gateway_settings {
     struct bus_settings bus;
     int64_t discovery_interval_ms;
     int64_t bus_hwm;
+    int64_t subscription_bytes;
     int64_t broadcast_interval_ms;
     int64_t ping_interval_ms;
     int64_t ping_timeout_ms;

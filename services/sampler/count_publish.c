@@ -7,6 +7,7 @@
 
 #include "bus.h"
 #include "bus_io.h"
+#include "bus_subscribers.h"
 #include "clock.h"
 #include "mem.h"
 
@@ -22,6 +23,7 @@
 struct count_publish {
     zsock_t *socket;
     struct bus_watch *watch;
+    struct bus_subscribers *subscribers;
     struct encoder *encoder;
     struct count_source *source;
     struct metrics *metrics;
@@ -62,6 +64,8 @@ read_request(void *arg, zsock_t *socket)
     bool read = zmq_msg_recv(&request, zsock_resolve(socket), ZMQ_DONTWAIT) >= 0;
     const char *bytes = zmq_msg_data(&request);
     size_t count = zmq_msg_size(&request);
+    if (read)
+        bus_subscribers_note(publish->subscribers, &request);
     if (read && count && bytes[0] == 1 && count <= TOPIC_BYTES) {
         struct subscription wanted = subscription_read(MESSAGE_COUNT, bytes + 1, count - 1);
         metrics_add(publish->metrics, METRIC_SUBSCRIPTIONS, 1);
@@ -116,7 +120,7 @@ open_socket(const struct count_publish_options *options, char *error, size_t err
         snprintf(error, error_bytes, "no XPUB socket: %s", zmq_strerror(zmq_errno()));
         return NULL;
     }
-    zsock_set_xpub_verbose(socket, 1);
+    zsock_set_xpub_verboser(socket, 1);
     if (bus_bind(socket, options->bind, error, error_bytes))
         zsock_destroy(&socket);
     return socket;
@@ -142,6 +146,8 @@ count_publish_new(const struct count_publish_options *options, char *error, size
     publish->encoder = encoder_new();
     publish->source = count_source_new(&source);
     publish->metrics = options->metrics;
+    publish->subscribers = bus_subscribers_new((size_t)options->subscription_bytes,
+                                               options->metrics, METRIC_SUBSCRIBERS_CUT);
     start_handles(publish, options->loop);
     return publish;
 }
@@ -183,6 +189,7 @@ count_publish_destroy(struct count_publish **publish)
     bus_watch_destroy(&old->watch);
     zsock_set_linger(old->socket, BYE_LINGER_MS);
     zsock_destroy(&old->socket);
+    bus_subscribers_destroy(&old->subscribers);
     encoder_destroy(&old->encoder);
     count_source_destroy(&old->source);
     uv_close((uv_handle_t *)&old->prepare, on_closed);

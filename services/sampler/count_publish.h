@@ -19,6 +19,7 @@ struct count_publish_options {
     const char *bind; /* borrowed for the call, as is node */
     const char *node;
     int64_t hwm;
+    int64_t subscription_bytes; /* that subscribers may hold */
     int64_t epoch_ms;
     int64_t count_interval_ms;
     int64_t heartbeat_interval_ms;

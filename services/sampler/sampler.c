@@ -174,6 +174,7 @@ open_publish(struct sampler *sampler, char *error, size_t error_bytes)
                                             .bind = settings->count_bind,
                                             .node = sampler->node,
                                             .hwm = settings->bus_hwm,
+                                            .subscription_bytes = settings->subscription_bytes,
                                             .epoch_ms = sampler->epoch_ms,
                                             .count_interval_ms = settings->count_interval_ms,
                                             .heartbeat_interval_ms =

@@ -1,4 +1,5 @@
 /* Names and helps of the sampler's counters. */
+#include "bus_subscribers.h"
 #include "discovery.h"
 
 #include "sampler_metrics.h"
@@ -45,6 +46,8 @@ const struct metric sampler_metric_table[SAMPLER_METRICS] = {
                        "Live counts sent in answer to subscriptions."},
     [METRIC_SUBSCRIPTIONS] = {NAME("subscriptions_total"), NULL, METRIC_COUNTER,
                               "Subscriptions seen, renewals included."},
+    [METRIC_SUBSCRIBERS_CUT] = {NAME("subscribers_cut_total"), NULL, METRIC_COUNTER,
+                                BUS_SUBSCRIBERS_CUT_HELP},
     [METRIC_SAMPLES] = {NAME("samples_total"), NULL, METRIC_COUNTER,
                         "Moments at which all counts were sampled."},
     [METRIC_UNOBSERVED] = {NAME("unobserved_milliseconds_total"), NULL, METRIC_COUNTER,

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "bus_subscribers.h"
 #include "discovery.h"
 
 #include "auction.h"
@@ -65,6 +66,7 @@ static const struct setting table[] = {
      "How long a stop may take; stores are waited for up to half of it, 3 s at most."},
     {"BUS_HWM", SETTING_NUMBER, AT(bus_hwm), "100000", 1000, 10000000, "messages", NULL,
      "High-water mark of every bus socket."},
+    SETTINGS_SUBSCRIBERS(struct sampler_settings, subscription_bytes, "33554432"),
     SETTINGS_COMMON(struct sampler_settings, common),
     SETTINGS_ADMIN(struct sampler_settings, admin, "9082"),
 };

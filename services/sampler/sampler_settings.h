@@ -31,6 +31,7 @@ struct sampler_settings {
     int64_t outbox_bytes;
     int64_t stop_timeout_ms;
     int64_t bus_hwm;
+    int64_t subscription_bytes;
 };
 
 extern const struct settings_program sampler_program;

@@ -1,0 +1,161 @@
+"""The whole system while peers of its bus attack every socket of it at full speed: strangers where there are
+keys, and where there are none the worst that a peer can be. Honest viewers keep exact counts, minutes are
+stored, and memory stays within a bound.
+"""
+
+import contextlib
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bus_keys import KeyedSystem, read_key
+from harness import Database, System, wait_until
+
+FLOODS = pathlib.Path(__file__).with_name("bus_floods.py")
+ROUNDS = 6  # of a viewer that comes and one that goes
+MEMORY_MIB = 96  # more than before the attack, at most, of each service; a build without sanitizers
+REFUSED = 'headcount_bus_peers_refused_total{reason="%s"}'
+
+
+@contextlib.contextmanager
+def flood(*arguments):
+    process = subprocess.Popen(
+        [sys.executable, FLOODS, *map(str, arguments)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+        assert process.poll() is None, "the flood ended by itself"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+class House:
+    """A system with honest viewers of one auction, whose minutes are stored."""
+
+    def __init__(self, system):
+        self.system = system
+        system.start()
+        system.set_tracking("honest")
+        self.viewers = system.join("honest", 10)
+        self.check()
+        self.memory = {service.name: resident(service) for service in system.services}
+
+    def check(self):
+        self.viewers += self.system.join("honest")
+        self.all_see(len(self.viewers))
+        self.system.leave(self.viewers.pop())
+        self.all_see(len(self.viewers))
+
+    def all_see(self, count):
+        for viewer in self.viewers:
+            viewer.wait_count(count, 20)
+        wait_until(lambda: self.system.live("honest")["viewers"] == count, 20, "the api to say so")
+
+    def attacked(self, *floods):
+        """Checks while all floods go on, and a stored minute that began under them."""
+        with contextlib.ExitStack() as stack:
+            running = [stack.enter_context(flood(*arguments)) for arguments in floods]
+            for process in running:
+                assert process.stdout.readline() == "flooding\n"
+            began = time.time()
+            for _ in range(ROUNDS):
+                self.check()
+                self.check_memory()
+            wait_until(lambda: self.minute_since(began), 20, "a minute to be stored")
+        self.check()
+        self.check_memory()
+
+    def minute_since(self, began):
+        after = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began + 2))
+        return any(row["timestamp"] > after for row in self.system.snapshots("honest"))
+
+    def check_memory(self):
+        for service in self.system.services:
+            grown = resident(service) - self.memory[service.name]
+            assert is_sanitized(service) or grown < MEMORY_MIB << 20, (service.name, grown)
+
+    def metric(self, service, name):
+        return service.metric(f"headcount_{service.kind}_{name}")
+
+
+def resident(service):
+    with open(f"/proc/{service.pid}/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def is_sanitized(service):
+    with open(f"/proc/{service.pid}/maps") as file:
+        return "libasan" in file.read()  # it keeps what was freed
+
+
+@contextlib.contextmanager
+def house(system):
+    try:
+        yield House(system)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            logs = {service.name: len(service.log().splitlines()) for service in system.services}
+            assert max(logs.values()) < 150, f"a log was flooded: {logs}"
+        system.stop()
+
+
+def test_strangers_at_every_door():
+    """Without keys, with foreign ones, with noise: nothing is read, nothing written."""
+    system = KeyedSystem(Database("sqlite"))
+    with house(system) as attacked:
+        doors = [system.gateway, system.sampler, system.store]
+        attacked.attacked(*(
+            ("unkeyed", system.endpoint(door.kind), read_key(system.keys, f"{door.kind}.pub")) for door in doors
+        ))  # fmt: skip
+        for door in doors:
+            assert door.metric(REFUSED % "key") > 20, door.name
+            assert door.metric(REFUSED % "mechanism") + door.metric(REFUSED % "handshake") > 20
+        assert attacked.metric(system.store, "requests_refused_total") == 0
+
+
+@pytest.fixture
+def open_system():
+    """No keys; the sampler, the gateway and the api listen to a hostile neighbour, too."""
+    system = System(Database("sqlite"))
+    for service in system.services:
+        if service.kind == "sampler":
+            service.settings["GATEWAY_ENDPOINTS"] += f",ipc://{system.directory}/events.ipc"
+        if service.kind in ("gateway", "api"):
+            service.settings["SAMPLER_ENDPOINTS"] += f",ipc://{system.directory}/{service.kind}-counts.ipc"
+    return system
+
+
+def test_nonsense_at_full_speed(open_system):
+    system = open_system
+    with house(system) as attacked:
+        attacked.attacked(
+            ("events", f"ipc://{system.directory}/events.ipc"),
+            ("counts", f"ipc://{system.directory}/api-counts.ipc"),
+            ("counts", f"ipc://{system.directory}/gateway-counts.ipc"),
+            ("request", system.endpoint("store")),
+            ("subscribe", system.endpoint("gateway")),
+            ("subscribe", system.endpoint("sampler")),
+        )
+        assert attacked.metric(system.sampler, "junk_messages_total") > 1000
+        assert attacked.metric(system.api, "bus_dropped_total") > 1000
+        assert attacked.metric(system.store, "requests_refused_total") > 100
+        assert attacked.metric(system.gateway, "subscriptions_foreign_total") > 100
+
+
+def test_a_hoard_of_prefixes(open_system):
+    """Who subscribes to ever more is cut before it has taken much, and others stay."""
+    system = open_system
+    for service in (system.gateway, system.sampler):
+        service.settings["SUBSCRIPTION_BYTES"] = 65536
+    with house(system) as attacked:
+        for door in (system.gateway, system.sampler):
+            with flood("hoard", system.endpoint(door.kind)):
+                wait_until(lambda: attacked.metric(door, "subscribers_cut_total") > 0, 20, "the cut")
+                attacked.check_memory()
+            attacked.check()
+        assert system.gateway.log_lines("bus.subscriber_cut", "warn")
