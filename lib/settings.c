@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "log.h"
 #include "mem.h"
@@ -250,11 +252,15 @@ settings_free(const struct settings_program *program, void *settings)
 }
 
 void
-settings_start_log(const struct common_settings *common, const char *service)
+settings_start(const struct common_settings *common, const char *service)
 {
+    const struct rlimit none = {0, 0};
     static const char *const names[] = {"debug", "info", "warn", "error"};
     enum log_level level = LOG_LEVEL_DEBUG;
     while (level < LOG_LEVEL_ERROR && strcmp(names[level], common->log_level))
         level++;
     log_setup(service, level, !strcmp(common->log_format, "json"));
+    if (!common->core_files)
+        setrlimit(RLIMIT_CORE, &none);
+    umask(umask(0) | S_IRWXO);
 }

@@ -9,6 +9,7 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,7 @@ void settings_free(const struct settings_program *program, void *settings);
 struct common_settings {
     char *log_level;
     char *log_format;
+    bool core_files;
 };
 #define SETTINGS_COMMON(type_, member_)                                                        \
     {                                                                                          \
@@ -77,12 +79,16 @@ struct common_settings {
         "",                                                                                    \
         "debug|info|warn|error",                                                               \
         "The least severe log lines to write."},                                               \
+        {"LOG_FORMAT", SETTING_CHOICE, offsetof(type_, member_.log_format), "text", 0, 0,      \
+         "",           "text|json",    "How log lines are written."},                          \
     {                                                                                          \
-        "LOG_FORMAT", SETTING_CHOICE, offsetof(type_, member_.log_format), "text", 0, 0, "",   \
-            "text|json", "How log lines are written."                                          \
+        "CORE_FILES", SETTING_SWITCH, offsetof(type_, member_.core_files), "false", 0, 0, "",  \
+            NULL, "Whether a crash may leave a core file: it holds the keys."                  \
     }
 
-/* Starts the log as set. service: borrowed for good. */
-void settings_start_log(const struct common_settings *common, const char *service);
+/* Starts the log as set, allows core files only if they are wanted, and takes from others (not
+ * from the group) what they could do with files and sockets made from now on. service: borrowed
+ * for good. Main thread, before any other starts. */
+void settings_start(const struct common_settings *common, const char *service);
 
 #endif

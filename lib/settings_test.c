@@ -300,11 +300,11 @@ static void
 test_help(void **state)
 {
     (void)state;
-    const char *flags[] = {"--log-level", "--log-format", "--name",        "--interval-ms",
-                           "--open",      "--endpoints",  "--api-key-file"};
+    const char *flags[] = {"--log-level",   "--log-format", "--core-files", "--name",
+                           "--interval-ms", "--open",       "--endpoints",  "--api-key-file"};
     assert_int_equal(run("--help", NULL), 0);
     for (size_t i = 0; i < ROWS; i++) {
-        char line[64];
+        char line[128];
         snprintf(line, sizeof line, "\n  %s\n      %s", flags[i], table[i].help);
         assert_non_null(strstr(out, line));
     }

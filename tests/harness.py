@@ -207,6 +207,7 @@ class Service:
         self.log_path = self.directory / f"{name}.log"
         self.process = None
         self.killed = False  # by the test, so that its status is not judged
+        self.wrapper = []  # a command that runs the program
 
     @property
     def pid(self):
@@ -221,7 +222,7 @@ class Service:
         self.killed = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [program(self.kind), *arguments],
+                [*self.wrapper, program(self.kind), *arguments],
                 env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -180,7 +180,7 @@ main(int argc, char **argv)
     int status = settings_read(&program, argc, argv, &settings, &first);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&settings.common, "keys");
+    settings_start(&settings.common, "keys");
     status = run(argv + first);
     if (fflush(stdout) && !status)
         status = fail("stdout", "stdout");

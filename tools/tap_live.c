@@ -76,7 +76,7 @@ tap_live(int argc, char **argv)
     int status = settings_read(&tap_live_program, argc, argv, &live.settings, &first);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&live.settings.common, "tap");
+    settings_start(&live.settings.common, "tap");
     status = tap_check_endpoints("headcount-tap", &live.settings.bus, argv + first);
     if (!status)
         status = run(&live, argv + first);

@@ -236,7 +236,7 @@ tap_record(int argc, char **argv)
     int status = settings_read(&tap_record_program, argc, argv, &recorder.settings, &first);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&recorder.settings.common, "tap");
+    settings_start(&recorder.settings.common, "tap");
     status = check_operands(&recorder.settings.bus, argv + first);
     if (!status)
         status = run(&recorder, argv[first], argv + first + 1);

@@ -270,7 +270,7 @@ tap_replay(int argc, char **argv)
     int status = settings_read(&tap_replay_program, argc, argv, &replay.settings, &first);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&replay.settings.common, "tap");
+    settings_start(&replay.settings.common, "tap");
     if (argc - first == 1) {
         replay.path = argv[first];
         status = run(&replay);

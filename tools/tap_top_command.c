@@ -247,7 +247,7 @@ tap_top(int argc, char **argv)
     int status = settings_read(&tap_top_program, argc, argv, &display.settings, &first);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&display.settings.common, "tap");
+    settings_start(&display.settings.common, "tap");
     status = tap_check_endpoints("headcount-tap top", &display.settings.bus, argv + first);
     if (!status)
         status = run(&display, argv + first);

@@ -208,7 +208,7 @@ main(int argc, char **argv)
     int status = settings_read(&api_program, argc, argv, &api.settings, NULL);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&api.settings.common, "api");
+    settings_start(&api.settings.common, "api");
     signal(SIGPIPE, SIG_IGN);
     if (descriptors_raise()) {
         settings_free(&api_program, &api.settings);

@@ -281,7 +281,7 @@ main(int argc, char **argv)
     if (status != SETTINGS_RUN)
         return status;
     gateway_settings_name(&gateway.settings);
-    settings_start_log(&gateway.settings.common, "gateway");
+    settings_start(&gateway.settings.common, "gateway");
     if (descriptors_raise()) {
         settings_free(&gateway_program, &gateway.settings);
         return EXIT_SYSTEM;

@@ -316,7 +316,7 @@ main(int argc, char **argv)
     int status = settings_read(&sampler_program, argc, argv, &settings, NULL);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&settings.common, "sampler");
+    settings_start(&settings.common, "sampler");
     if (descriptors_raise()) {
         settings_free(&sampler_program, &settings);
         return EXIT_SYSTEM;

@@ -147,7 +147,7 @@ main(int argc, char **argv)
     int status = settings_read(&store_program, argc, argv, &settings, NULL);
     if (status != SETTINGS_RUN)
         return status;
-    settings_start_log(&settings.common, "store");
+    settings_start(&settings.common, "store");
     signal(SIGPIPE, SIG_IGN);
     if (descriptors_raise()) {
         settings_free(&store_program, &settings);
