@@ -13,6 +13,7 @@
 #include "spool_file.h"
 
 #define BUSY_MS 5000
+#define FORMS_AT 18                /* in the file's header */
 #define RESERVE_BYTES (512 * 1024) /* a journal of several records */
 #define MISSES_MAX 10000           /* ids looked for in a row where a page is damaged */
 
@@ -144,30 +145,43 @@ open_file(const char *path, sqlite3 **db)
     return result;
 }
 
-/* A statement did not find what it should: the file is damaged, unless the disk is at fault. */
-static int
-judge_damage(sqlite3 *db, struct spool_error *error)
+/* Two bytes of the header say how the file is written. Ours never change; SQLite takes others
+ * for a file that it may not write, or for one with a log. */
+static bool
+is_written_as_ours(const char *path)
+{
+    char forms[2] = {1, 1};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return true; /* not what is the matter */
+    bool ours =
+        pread(file, forms, sizeof forms, FORMS_AT) < 0 || (forms[0] == 1 && forms[1] == 1);
+    close(file);
+    return ours;
+}
+
+/* Whether the error at hand comes from what is in the file, not from the disk. */
+static bool
+is_of_content(sqlite3 *db, const char *path)
 {
     int code = sqlite3_errcode(db) & 0xff;
-    spool_file_fail(db, error);
-    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE || code == SQLITE_ERROR)
-        error->failure = SPOOL_CORRUPT;
-    return -1;
+    bool none = code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE;
+    return none || code == SQLITE_ERROR || !is_written_as_ours(path);
 }
 
 static int
-prepare_file(sqlite3 *db, struct spool_error *error)
+prepare_file(sqlite3 *db, const char *path, struct spool_error *error)
 {
-    if (!is_answered(db, "PRAGMA quick_check(1)", "ok"))
-        return judge_damage(db, error);
-    if (sqlite3_exec(db, schema, NULL, NULL, NULL)) {
-        judge_damage(db, error); /* an error: tables, but other ones */
+    if (is_written_as_ours(path) && is_answered(db, "PRAGMA quick_check(1)", "ok") &&
+        !sqlite3_exec(db, schema, NULL, NULL, NULL) && is_answered(db, made_of, expected) &&
+        is_answered(db, ids, "1"))
+        return 0;
+    spool_file_fail(db, error);
+    if (is_of_content(db, path))
+        error->failure = SPOOL_CORRUPT;
+    if (!sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-        return -1;
-    }
-    if (!is_answered(db, made_of, expected) || !is_answered(db, ids, "1"))
-        return judge_damage(db, error);
-    return 0;
+    return -1;
 }
 
 /* Renames the damaged file and its journal, which belongs to it. */
@@ -324,13 +338,14 @@ spool_file_open(const char *path, int lock, struct spool_repair *repair,
     sqlite3 *db;
     memset(repair, 0, sizeof *repair);
     repair->lost = is_lost(path, lock);
-    int result = open_file(path, &db) ? spool_file_fail(db, error) : prepare_file(db, error);
+    int result =
+        open_file(path, &db) ? spool_file_fail(db, error) : prepare_file(db, path, error);
     if (!result)
         return mark_made(db, lock, error);
     sqlite3_close(db);
     if (error->failure != SPOOL_CORRUPT || move_away(path, repair, error))
         return NULL;
-    result = open_file(path, &db) ? spool_file_fail(db, error) : prepare_file(db, error);
+    result = open_file(path, &db) ? spool_file_fail(db, error) : prepare_file(db, path, error);
     if (!result)
         result = rescue_all(repair->moved_to, db, &repair->rescued, error);
     if (!result)
