@@ -13,16 +13,44 @@
 
 #define CODE_INDEX_OPTIONS 85
 
+/* Answers of a server, or of what stands before it, that pass: it is not the one to write to
+ * now, it stops, is busy, slow, full, may not (yet), or cannot make the write safe. */
+static bool
+is_passing(uint32_t code)
+{
+    static const uint32_t passing[] = {
+        6,     7,     89,    91,    189,   202,   262,   9001,                /* network */
+        10107, 13435, 13436, 10058, 11600, 11601, 11602, 133,   134, 63, 150, /* fail-over */
+        24,    46,    50,    112,   149,   225,   290,   16500,               /* busy, slow */
+        13,    18,    8000,  318,   14031, 64,    79,    100,                 /* may not */
+    };
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (code == passing[i])
+            return true;
+    return false;
+}
+
 int
 mongodb_fail(const bson_error_t *from, struct storage_error *error)
 {
-    /* Server codes that mean: this very input will never do. */
-    static const uint32_t refusals[] = {2, 9, 14, 121, 10334, 17280};
-    bool refused = false;
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-        refused |= from->domain == MONGOC_ERROR_SERVER && from->code == refusals[i];
-    return backend_fail(error, refused ? STORAGE_REFUSED : STORAGE_UNAVAILABLE,
-                        "MongoDB: %.200s (%u)", from->message, from->code);
+    backend_fail(error, STORAGE_UNAVAILABLE, "MongoDB: %.200s (%u)", from->message, from->code);
+    error->unknown = from->domain == MONGOC_ERROR_SERVER && !is_passing(from->code);
+    return -1;
+}
+
+int
+mongodb_fail_row(const bson_error_t *from, struct storage_error *error)
+{
+    /* Server codes that mean, of one document: this very one will never do. */
+    static const uint32_t refusals[] = {2, 9, 14, 121, 10334, 17280, 17419};
+    mongodb_fail(from, error);
+    for (size_t i = 0; error->unknown && i < sizeof refusals / sizeof *refusals; i++) {
+        if (from->code != refusals[i])
+            continue;
+        error->failure = STORAGE_REFUSED;
+        error->unknown = false;
+    }
+    return -1;
 }
 
 /* Time-outs that the URI does not name are ours: no call may block longer. */
@@ -250,7 +278,7 @@ mongodb_set_enabled(void *handle, const char *auction, bool enabled,
     bson_destroy(options);
     bson_destroy(update);
     bson_destroy(&filter);
-    return done ? 0 : mongodb_fail(&reason, error);
+    return done ? 0 : mongodb_fail_row(&reason, error);
 }
 
 static int

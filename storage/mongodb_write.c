@@ -1,13 +1,10 @@
 /* The write that keeps the fuller snapshot, right under races and repeats with nothing newer
  * than MongoDB 3.6: for each row two plain updates in one unordered bulk, an insert if the
  * minute is new and a replacement if what is there is less full. Two writers that insert
- * the same minute at once collide on the unique index (11000); the loser sends its pair once
- * more. */
-#include <stdlib.h>
-#include <string.h>
-
+ * the same minute at once collide on the unique index (11000); the loser sends all once more,
+ * not just that pair: of a bulk that the library split, it does not tell a part that was
+ * refused whole when there was such a collision in another. */
 #include "clock.h"
-#include "mem.h"
 
 #include "backend.h"
 #include "document.h"
@@ -21,8 +18,7 @@ enum { OPERATIONS = 2 }; /* for each row: insert, replace */
 struct write {
     struct mongodb *mongodb;
     const struct snapshot *rows;
-    size_t *pending; /* indices of rows still to send */
-    size_t pending_count;
+    size_t count;
     enum storage_outcome *outcomes;
     int64_t now_ms;
 };
@@ -121,78 +117,72 @@ is_ours(struct write *write, const struct snapshot *row)
 static void
 note_outcomes(struct write *write, const bson_t *reply)
 {
-    size_t inserted = 0;
+    size_t open = 0;
     int64_t replaced = read_number(reply, "nModified"), index;
     bson_iter_t at;
     bson_t entry;
-    for (size_t i = 0; i < write->pending_count; i++)
-        write->outcomes[write->pending[i]] = STORAGE_KEPT;
     if (enter_array(reply, "upserted", &at)) {
-        for (; next_entry(&at, &entry, &index); inserted++) {
-            if ((size_t)index / OPERATIONS < write->pending_count)
-                write->outcomes[write->pending[index / OPERATIONS]] = STORAGE_SAVED;
-        }
+        while (next_entry(&at, &entry, &index))
+            if ((size_t)index / OPERATIONS < write->count)
+                write->outcomes[index / OPERATIONS] = STORAGE_SAVED;
     }
     if (replaced <= 0)
         return;
-    bool all = (size_t)replaced >= write->pending_count - inserted;
-    for (size_t i = 0; i < write->pending_count; i++) {
-        size_t row = write->pending[i];
-        if (write->outcomes[row] == STORAGE_KEPT && (all || is_ours(write, &write->rows[row])))
-            write->outcomes[row] = STORAGE_SAVED;
+    for (size_t i = 0; i < write->count; i++)
+        open += write->outcomes[i] == STORAGE_KEPT;
+    bool all = (size_t)replaced >= open;
+    for (size_t i = 0; i < write->count; i++) {
+        if (write->outcomes[i] == STORAGE_KEPT && (all || is_ours(write, &write->rows[i])))
+            write->outcomes[i] = STORAGE_SAVED;
     }
 }
 
-/* Keeps as pending only the rows that lost a race for the unique index. -1 with *reason set
- * when anything else went wrong. */
-static int
-keep_duplicates(struct write *write, const bson_t *reply, bson_error_t *reason)
+/* Whether races for the unique index were all that was wrong with a bulk that failed; else
+ * *error tells: the way to the server, the copies on other servers, a row that is refused. */
+static bool
+is_lost_race(const bson_t *reply, bson_error_t *reason, struct storage_error *error)
 {
     bson_iter_t at;
     bson_t entry;
-    int64_t index, last = -1;
-    size_t kept = 0;
-    if (!enter_array(reply, "writeErrors", &at))
-        return -1;
+    int64_t index, code = 0;
+    if (enter_array(reply, "writeConcernErrors", &at) && bson_iter_next(&at))
+        reason->domain = MONGOC_ERROR_WRITE_CONCERN;
+    mongodb_fail(reason, error);
+    if (reason->domain != MONGOC_ERROR_SERVER || !enter_array(reply, "writeErrors", &at))
+        return false;
     while (next_entry(&at, &entry, &index)) {
-        int64_t row = index / OPERATIONS;
-        if (read_number(&entry, "code") != CODE_DUPLICATE) {
-            reason->domain = MONGOC_ERROR_SERVER;
-            reason->code = (uint32_t)read_number(&entry, "code");
-            return -1;
-        }
-        if (row > last && (size_t)row < write->pending_count)
-            write->pending[kept++] = write->pending[row];
-        last = row;
+        code = read_number(&entry, "code");
+        if (code == CODE_DUPLICATE)
+            continue;
+        reason->code = (uint32_t)code;
+        mongodb_fail_row(reason, error);
+        return false;
     }
-    write->pending_count = kept;
-    return kept ? 0 : -1;
+    return code == CODE_DUPLICATE;
 }
 
-/* Sends every pending row; afterwards pending holds those to be sent again. */
-static int
-send_pending(struct write *write, struct storage_error *error)
+enum sent { SENT, SENT_IN_VAIN, SENT_AGAIN };
+
+static enum sent
+send_rows(struct write *write, struct storage_error *error)
 {
     bson_t *options = BCON_NEW("ordered", BCON_BOOL(false)), reply;
     bson_error_t reason = {0};
     mongoc_bulk_operation_t *bulk =
         mongoc_collection_create_bulk_operation_with_opts(write->mongodb->snapshots, options);
-    for (size_t i = 0; i < write->pending_count; i++) {
-        add_insert(bulk, &write->rows[write->pending[i]], write->now_ms);
-        add_replacement(bulk, &write->rows[write->pending[i]], write->now_ms);
+    for (size_t i = 0; i < write->count; i++) {
+        add_insert(bulk, &write->rows[i], write->now_ms);
+        add_replacement(bulk, &write->rows[i], write->now_ms);
     }
-    bool done = mongoc_bulk_operation_execute(bulk, &reply, &reason);
-    int result = 0;
-    if (done || bson_has_field(&reply, "writeErrors"))
+    enum sent sent = SENT;
+    if (!mongoc_bulk_operation_execute(bulk, &reply, &reason))
+        sent = is_lost_race(&reply, &reason, error) ? SENT_AGAIN : SENT_IN_VAIN;
+    if (sent != SENT_IN_VAIN)
         note_outcomes(write, &reply);
-    if (done)
-        write->pending_count = 0;
-    else if (keep_duplicates(write, &reply, &reason))
-        result = mongodb_fail(&reason, error);
     bson_destroy(&reply);
     mongoc_bulk_operation_destroy(bulk);
     bson_destroy(options);
-    return result;
+    return sent;
 }
 
 int
@@ -201,21 +191,20 @@ mongodb_write(void *handle, const struct snapshot *rows, size_t count,
 {
     struct write write = {.mongodb = handle,
                           .rows = rows,
-                          .pending = mem_alloc(count * sizeof(size_t)),
-                          .pending_count = count,
+                          .count = count,
                           .outcomes = outcomes,
                           .now_ms = clock_wall_ms()};
+    enum sent sent = SENT_AGAIN;
     for (size_t i = 0; i < count; i++)
-        write.pending[i] = i;
-    int result = 0;
-    for (int i = 0; i < ATTEMPTS && write.pending_count && !result; i++)
-        result = send_pending(&write, error);
-    if (!result && write.pending_count)
-        result = backend_fail(error, STORAGE_UNAVAILABLE,
-                              "MongoDB: %zu snapshots kept colliding with other writers",
-                              write.pending_count);
-    free(write.pending);
-    return result;
+        outcomes[i] = STORAGE_KEPT;
+    for (int i = 0; i < ATTEMPTS && sent == SENT_AGAIN; i++)
+        sent = send_rows(&write, error);
+    if (sent == SENT_AGAIN) { /* other writers, or a unique index that is not ours */
+        backend_fail(error, STORAGE_UNAVAILABLE,
+                     "MongoDB: snapshots keep colliding with what is there");
+        error->unknown = true;
+    }
+    return sent == SENT ? 0 : -1;
 }
 
 /* Adds the _ids of up to most old snapshots to an array; how many. */

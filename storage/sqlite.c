@@ -90,9 +90,10 @@ fail(struct sqlite *sqlite, struct storage_error *error)
     int code = sqlite3_errcode(sqlite->db);
     bool refused =
         code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
-    return backend_fail(error, refused ? STORAGE_REFUSED : STORAGE_UNAVAILABLE,
-                        "SQLite: %s (%d)", sqlite3_errmsg(sqlite->db),
-                        sqlite3_extended_errcode(sqlite->db));
+    backend_fail(error, refused ? STORAGE_REFUSED : STORAGE_UNAVAILABLE, "SQLite: %s (%d)",
+                 sqlite3_errmsg(sqlite->db), sqlite3_extended_errcode(sqlite->db));
+    error->unknown = code == SQLITE_ERROR; /* others are the disk's, or another process's */
+    return -1;
 }
 
 /* A reset statement ready for binding, or NULL with the reason left in the connection. */

@@ -19,6 +19,7 @@ backend_fail(struct storage_error *error, enum storage_failure failure, const ch
     va_list args;
     va_start(args, format);
     error->failure = failure;
+    error->unknown = false;
     vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
     return -1;

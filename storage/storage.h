@@ -30,6 +30,7 @@ enum storage_failure {
 
 struct storage_error {
     enum storage_failure failure;
+    bool unknown;   /* UNAVAILABLE for no reason that is known to pass: it may be the input */
     char text[256]; /* for the log; holds no secret */
 };
 

@@ -95,31 +95,26 @@ note_outcome(const struct owner *owner, enum storage_outcome outcome)
         owner->job->ack.kept++;
 }
 
-/* One row at a time, so that only the row the database refuses is refused. */
+/* Halves what is refused until just the rows that the database refuses are left. */
 static int
-write_singly(struct bulk *bulk, struct storage_error *error)
+write_range(struct bulk *bulk, size_t from, size_t count, struct storage_error *error)
 {
-    for (size_t i = 0; i < bulk->count; i++) {
-        struct owner *owner = &bulk->owners[i];
-        if (!storage_write(bulk->storage, &bulk->rows[i], 1, &bulk->outcomes[i], error))
-            note_outcome(owner, bulk->outcomes[i]);
-        else if (error->failure == STORAGE_REFUSED)
-            job_refuse(owner->job, owner->job->row_numbers[owner->row], error->text);
-        else
-            return -1;
-    }
-    return 0;
-}
-
-static int
-write_chosen(struct bulk *bulk, struct storage_error *error)
-{
-    if (!storage_write(bulk->storage, bulk->rows, bulk->count, bulk->outcomes, error)) {
-        for (size_t i = 0; i < bulk->count; i++)
+    const struct owner *owner = &bulk->owners[from];
+    if (!storage_write(bulk->storage, bulk->rows + from, count, bulk->outcomes + from, error)) {
+        for (size_t i = from; i < from + count; i++)
             note_outcome(&bulk->owners[i], bulk->outcomes[i]);
         return 0;
     }
-    return error->failure == STORAGE_REFUSED ? write_singly(bulk, error) : -1;
+    if (error->failure != STORAGE_REFUSED)
+        return -1;
+    if (count == 1) {
+        job_refuse(owner->job, owner->job->row_numbers[owner->row], error->text);
+        return 0;
+    }
+    return write_range(bulk, from, count / 2, error) ||
+                   write_range(bulk, from + count / 2, count - count / 2, error)
+               ? -1
+               : 0;
 }
 
 int
@@ -137,7 +132,7 @@ bulk_write(struct storage *storage, struct guard *guard, struct job **jobs, size
     int result = learn_flags(&bulk, jobs, count, now_ms, error);
     if (!result) {
         choose_rows(&bulk, jobs, count, now_ms);
-        result = write_chosen(&bulk, error);
+        result = write_range(&bulk, 0, bulk.count, error);
     }
     free(bulk.outcomes);
     free(bulk.owners);

@@ -311,12 +311,28 @@ note_drained(struct spooling *spooling, struct job **jobs, size_t count)
     spooling->due_ms = clock_mono_ms() + rows * 1000 / spooling->settings->spool_drain_rows;
 }
 
-/* One row at a time: those that fail though the database answers are set aside. */
+/* One row. It is refused when it fails again and again, for no reason that passes, though
+ * proof, a batch that is written already, can be written each time between. */
 static int
-split_record(struct storage *storage, struct guard *guard, struct job *job,
+write_alone(struct storage *storage, struct guard *guard, struct job *job, struct job *proof,
+            struct storage_error *error)
+{
+    struct storage_error failure;
+    for (int i = 0; i < STUCK_ATTEMPTS; i++) {
+        if (!bulk_write(storage, guard, &job, 1, &failure))
+            return 0;
+        *error = failure;
+        if (!failure.unknown || bulk_write(storage, guard, &proof, 1, error))
+            return -1;
+    }
+    job_refuse(job, *job->row_numbers, failure.text);
+    return 0;
+}
+
+static int
+split_record(struct storage *storage, struct guard *guard, struct job *job, struct job *proof,
              struct storage_error *error)
 {
-    struct storage_error ping;
     struct snapshot *rows = job->request->rows;
     size_t count = job->request->row_count, *numbers = job->row_numbers;
     int result = 0;
@@ -324,11 +340,7 @@ split_record(struct storage *storage, struct guard *guard, struct job *job,
     for (size_t i = 0; i < count && !result; i++) {
         job->request->rows = rows + i;
         job->row_numbers = numbers + i;
-        if (!bulk_write(storage, guard, &job, 1, error))
-            continue;
-        result = storage_ping(storage, &ping);
-        if (!result)
-            job_refuse(job, numbers[i], error->text);
+        result = write_alone(storage, guard, job, proof, error);
     }
     job->request->rows = rows;
     job->row_numbers = numbers;
@@ -352,21 +364,15 @@ write_jobs(struct spooling *spooling, struct storage *storage, struct guard *gua
     return -1;
 }
 
-/* Drops what is safe now; had the record before it failed alone, that one is looked at row by
- * row, since its successor went through. */
+/* The record that failed alone, row by row. */
 static int
-finish_records(struct spooling *spooling, struct storage *storage, struct guard *guard,
-               const int64_t *ids, size_t count, struct storage_error *error)
+look_at_stuck(struct spooling *spooling, struct storage *storage, struct guard *guard,
+              struct job *proof, struct storage_error *error)
 {
     struct spool_error failure;
     struct spool_record record;
     size_t one = 1, damaged;
-    bool stuck = spooling->stuck_attempts >= STUCK_ATTEMPTS;
-    int result = 0;
-    if (spooling->spool && spool_drop(spooling->spool, ids, count, &failure))
-        note_failure(spooling, &failure);
-    spooling->stuck_attempts = 0;
-    if (!stuck || !spooling->spool ||
+    if (!spooling->spool ||
         spool_read(spooling->spool, spooling->stuck_id - 1, 1, &record, &one, &damaged,
                    &failure) ||
         !one || record.id != spooling->stuck_id)
@@ -374,7 +380,7 @@ finish_records(struct spooling *spooling, struct storage *storage, struct guard 
     struct job *job = make_job(&record);
     if (!job)
         return 0;
-    result = split_record(storage, guard, job, error);
+    int result = split_record(storage, guard, job, proof, error);
     if (!result) {
         note_drained(spooling, &job, 1);
         if (spooling->spool && spool_drop(spooling->spool, &spooling->stuck_id, 1, &failure))
@@ -382,6 +388,23 @@ finish_records(struct spooling *spooling, struct storage *storage, struct guard 
     }
     job_destroy(&job);
     return result;
+}
+
+/* Drops what is safe now. Had the record before it failed alone, its turn comes when a
+ * successor was written: one whose auctions have their analytics off says nothing of the
+ * database. */
+static int
+finish_records(struct spooling *spooling, struct storage *storage, struct guard *guard,
+               struct job **jobs, const int64_t *ids, size_t count, struct storage_error *error)
+{
+    struct spool_error failure;
+    bool stuck = spooling->stuck_attempts >= STUCK_ATTEMPTS;
+    if (spooling->spool && spool_drop(spooling->spool, ids, count, &failure))
+        note_failure(spooling, &failure);
+    if (stuck && !jobs[0]->ack.saved && !jobs[0]->ack.kept)
+        return 0;
+    spooling->stuck_attempts = 0;
+    return stuck ? look_at_stuck(spooling, storage, guard, jobs[0], error) : 0;
 }
 
 static void
@@ -414,7 +437,7 @@ spooling_drain(struct spooling *spooling, struct storage *storage, struct guard 
         remove_unreadable(spooling, &records[0]);
     if (good && !result) {
         note_drained(spooling, jobs, good);
-        result = finish_records(spooling, storage, guard, ids, good, error);
+        result = finish_records(spooling, storage, guard, jobs, ids, good, error);
         note_empty(spooling);
     }
     for (size_t i = 0; i < good; i++)
