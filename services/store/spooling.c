@@ -30,7 +30,9 @@ struct spooling {
     struct spool *spool; /* NULL: none, or to be opened again */
     _Atomic bool usable;
     struct encoder *encoder;
-    int64_t due_ms;   /* not before: the rate */
+    int64_t due_ms; /* not before: the rate */
+    size_t at_once; /* records in a write: half of it after one that failed, one more after one
+                       that did not, so that a slow database gets what it can take in time */
     int64_t stuck_id; /* of the oldest record, when it could not be written */
     int stuck_attempts;
     bool warned;
@@ -72,6 +74,7 @@ open_spool(struct spooling *spooling, struct spool_error *error)
         return -1;
     log_repair(spooling, &repair);
     spooling->due_ms = 0;
+    spooling->at_once = RECORDS_AT_ONCE;
     spooling->stuck_attempts = 0;
     atomic_store(&spooling->usable, true);
     spooling_report(spooling);
@@ -272,12 +275,12 @@ remove_unreadable(struct spooling *spooling, const struct spool_record *record)
         note_failure(spooling, &error);
 }
 
-/* Which records are next: more at a time while all goes well. */
+/* Which records are next. */
 static size_t
 read_records(struct spooling *spooling, struct spool_record records[RECORDS_AT_ONCE])
 {
     struct spool_error error;
-    size_t damaged, count = spooling->stuck_attempts ? 1 : RECORDS_AT_ONCE;
+    size_t damaged, count = spooling->at_once;
     int64_t after = spooling->stuck_attempts >= STUCK_ATTEMPTS ? spooling->stuck_id : 0;
     int64_t size = spooling->settings->spool_drain_rows * ROW_BYTES / 4; /* of 250 ms */
     if (size > BYTES_AT_ONCE)
@@ -348,20 +351,18 @@ split_record(struct storage *storage, struct guard *guard, struct job *job, stru
     return result;
 }
 
-static int
-write_jobs(struct spooling *spooling, struct storage *storage, struct guard *guard,
-           struct job **jobs, const struct spool_record *records, size_t count,
-           struct storage_error *error)
+/* Fewer at a time; a single one that fails, again and again, is stuck. */
+static void
+note_failed_write(struct spooling *spooling, const struct spool_record *oldest)
 {
-    if (!bulk_write(storage, guard, jobs, count, error))
-        return 0;
-    if (spooling->stuck_attempts < STUCK_ATTEMPTS || records->id == spooling->stuck_id) {
-        spooling->stuck_id = records->id;
+    if (spooling->at_once > 1) {
+        spooling->at_once /= 2;
+    } else if (spooling->stuck_attempts < STUCK_ATTEMPTS || oldest->id == spooling->stuck_id) {
+        spooling->stuck_id = oldest->id;
         spooling->stuck_attempts++;
     } else {
         spooling->stuck_attempts = 1; /* the younger one fails too: it is the database */
     }
-    return -1;
 }
 
 /* The record that failed alone, row by row. */
@@ -404,6 +405,7 @@ finish_records(struct spooling *spooling, struct storage *storage, struct guard 
     if (stuck && !jobs[0]->ack.saved && !jobs[0]->ack.kept)
         return 0;
     spooling->stuck_attempts = 0;
+    spooling->at_once += spooling->at_once < RECORDS_AT_ONCE;
     return stuck ? look_at_stuck(spooling, storage, guard, jobs[0], error) : 0;
 }
 
@@ -432,9 +434,11 @@ spooling_drain(struct spooling *spooling, struct storage *storage, struct guard 
             break;
     }
     if (good)
-        result = write_jobs(spooling, storage, guard, jobs, records, good, error);
+        result = bulk_write(storage, guard, jobs, good, error);
     else if (count)
         remove_unreadable(spooling, &records[0]);
+    if (result)
+        note_failed_write(spooling, &records[0]);
     if (good && !result) {
         note_drained(spooling, jobs, good);
         result = finish_records(spooling, storage, guard, jobs, ids, good, error);
