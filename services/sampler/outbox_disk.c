@@ -49,6 +49,7 @@ struct outbox_disk {
     size_t parked;
     size_t unkept;
     size_t asked; /* tasks that the writer has not answered */
+    bool closing; /* the writer has ended */
     bool loading;
     bool wrapped; /* the cursor came round and nothing was loaded since */
     bool warned;
@@ -131,9 +132,12 @@ outbox_disk_keep(struct outbox_disk *disk, uint64_t id, const struct snapshot *r
     write_entry(disk, entry, bytes, encoded.body_bytes);
 }
 
+/* At the end it stays, and is sent once more. */
 static void
 drop_record(struct outbox_disk *disk, int64_t record)
 {
+    if (disk->closing)
+        return;
     ask(disk, (struct outbox_task){.kind = OUTBOX_DROP, .record = record});
 }
 
@@ -281,6 +285,8 @@ on_read(struct outbox_disk *disk, struct outbox_task *task)
 {
     bool loaded = false;
     disk->loading = false;
+    if (disk->closing)
+        return;
     if (task->failed) {
         note_failure(disk, task->reason);
         try_later(disk);
@@ -382,25 +388,29 @@ on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-void
+size_t
 outbox_disk_destroy(struct outbox_disk **disk)
 {
     if (!*disk)
-        return;
+        return 0;
     struct outbox_disk *old = *disk;
     struct entry *entry, *next;
+    size_t lost = 0;
     *disk = NULL;
     write_again(old);
+    old->closing = true;
     outbox_writer_destroy(&old->writer);
     HASH_CLEAR(by_record, old->records);
     HASH_ITER(by_id, old->entries, entry, next)
     {
         HASH_DELETE(by_id, old->entries, entry);
+        lost += entry->state == ENTRY_UNKEPT ? entry->rows : 0;
         free(entry->bytes);
         free(entry);
     }
     encoder_destroy(&old->encoder);
     uv_close((uv_handle_t *)&old->timer, on_closed);
+    return lost;
 }
 
 bool

@@ -39,8 +39,9 @@ struct outbox_disk_options {
 struct outbox_disk *outbox_disk_new(const struct outbox_disk_options *options, char *error,
                                     size_t error_bytes);
 
-/* Writes what is still to be written, then closes the file; blocks for it. No callbacks. */
-void outbox_disk_destroy(struct outbox_disk **disk);
+/* Writes what is still to be written, then closes the file; blocks for it. No callbacks. How
+ * many rows the disk did not take. */
+size_t outbox_disk_destroy(struct outbox_disk **disk);
 
 /* A new batch; the rows are copied. */
 void outbox_disk_keep(struct outbox_disk *disk, uint64_t id, const struct snapshot *rows,

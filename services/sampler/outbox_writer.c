@@ -302,7 +302,10 @@ outbox_writer_destroy(struct outbox_writer **writer)
     pthread_mutex_unlock(&old->mutex);
     pthread_join(old->thread, NULL);
     DL_FOREACH_SAFE(old->done, task, next)
-    free_task(task);
+    {
+        old->options.done(old->options.arg, task);
+        free_task(task);
+    }
     pthread_mutex_destroy(&old->mutex);
     pthread_cond_destroy(&old->wanted);
     uv_close((uv_handle_t *)&old->async, on_closed);

@@ -55,7 +55,7 @@ struct outbox_writer_options {
 struct outbox_writer *outbox_writer_new(const struct outbox_writer_options *options,
                                         size_t *records, char *error, size_t error_bytes);
 
-/* Does what was asked for, and ends; blocks for it. done is called no more. */
+/* Does what was asked for, calls done for the last time, and ends; blocks for it. */
 void outbox_writer_destroy(struct outbox_writer **writer);
 
 /* What the task owns becomes the writer's. */

@@ -431,13 +431,18 @@ snapshot_send_destroy(struct snapshot_send **send)
     *send = NULL;
     outbox_seal(old->outbox);
     size_t rows = outbox_rows(old->outbox);
-    if (rows && old->disk)
+    bool on_disk = old->disk;
+    size_t lost = outbox_disk_destroy(&old->disk);
+    if (!on_disk)
+        lost = rows;
+    if (lost)
+        log_error(
+            "sampler.unsent_lost",
+            "stopped before a store acknowledged these snapshots, and they are not on disk",
+            LOG_INT("rows", (int64_t)lost));
+    if (rows > lost)
         log_info("sampler.unsent", "snapshots wait on disk for the next start",
-                 LOG_INT("rows", (int64_t)rows));
-    else if (rows)
-        log_warn("sampler.unsent", "stopped before a store acknowledged every snapshot",
-                 LOG_INT("rows", (int64_t)rows));
-    outbox_disk_destroy(&old->disk);
+                 LOG_INT("rows", (int64_t)(rows - lost)));
     http_send_destroy(&old->http);
     bus_watch_destroy(&old->watch);
     discovery_destroy(&old->discovery);

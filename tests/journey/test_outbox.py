@@ -1,12 +1,11 @@
 """What no store has acknowledged yet outlives the sampler: on its disk, stored once, later."""
 
-import contextlib
 import os
-import subprocess
 
 import pytest
 
 from harness import run_program, wait_until
+from small_disk import SmallDisk
 
 WINDOW_MS = 1000
 
@@ -129,25 +128,18 @@ def test_memory_that_is_full_leaves_the_disk_as_it_is(make_system):
 
 
 def test_a_full_disk_is_told_and_got_over(make_system, tmp_path):
-    disk = tmp_path / "small"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
-    try:
+    with SmallDisk(tmp_path / "small", "4m") as disk:
         tempo = {"SAMPLE_INTERVAL_MS": 250, "SNAPSHOT_INTERVAL_MS": WINDOW_MS, "ACK_TIMEOUT_MS": 300}
-        system = make_system(settings=tempo, start=False, sampler={"OUTBOX_PATH": str(disk / "outbox.db")})
+        path = str(disk.path / "outbox.db")
+        system = make_system(settings=tempo, start=False, sampler={"OUTBOX_PATH": path})
         start(system)
-        ballast = disk / "ballast"
-        file = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-        with contextlib.suppress(OSError):
-            while True:
-                os.write(file, b"x" * 512)
-        os.close(file)
+        disk.fill()
         system.store.kill9()
         alone = "headcount_sampler_outbox_memory_only_batches"
         wait_until(lambda: system.sampler.metric(alone) >= 2, 30, "batches in memory only")
         assert system.sampler.log_lines("sampler.outbox_failed")
         assert system.sampler.ready()
-        ballast.unlink()
+        disk.empty()
         wait_until(lambda: system.sampler.metric(alone) == 0, 30, "them to be on disk")
         waiting = held(system)
         system.sampler.kill9()
@@ -156,8 +148,6 @@ def test_a_full_disk_is_told_and_got_over(make_system, tmp_path):
         system.store.start().wait_ready()
         settle(system)
         system.stop()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_damaged_file_is_set_aside(system):
