@@ -13,7 +13,7 @@ struct storage_fake storage_fake;
 static int
 fail(struct storage_error *error)
 {
-    *error = (struct storage_error){STORAGE_UNAVAILABLE, "on order"};
+    *error = (struct storage_error){.failure = STORAGE_UNAVAILABLE, .text = "on order"};
     return -1;
 }
 

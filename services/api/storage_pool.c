@@ -109,8 +109,8 @@ struct storage *
 storage_pool_take(struct storage_pool *pool, struct storage_error *error)
 {
     if (atomic_load(&pool->down) && !claim_turn(&pool->retry_ms, RETRY_MS)) {
-        *error =
-            (struct storage_error){STORAGE_UNAVAILABLE, "the database is known to be down"};
+        *error = (struct storage_error){.failure = STORAGE_UNAVAILABLE,
+                                        .text = "the database is known to be down"};
         return NULL;
     }
     struct storage *storage = take_idle(pool);
