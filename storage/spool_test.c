@@ -483,6 +483,23 @@ test_a_damaged_name(void **state)
         assert_true(seen[i]);
 }
 
+/* One byte of the file's head: SQLite would only read from then on. */
+static void
+test_a_damaged_head(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size;
+    open_spool(fixture);
+    put_all(fixture, 0, 20);
+    spool_close(&fixture->spool);
+    char *bytes = map_file(fixture, &size);
+    bytes[18] = 18; /* a format to come */
+    munmap(bytes, size);
+    open_spool(fixture);
+    assert_int_equal(fixture->repair.rescued, 20);
+    put_all(fixture, 20, 21);
+}
+
 /* Two damaged pages cost their own records, and none of those between them. */
 static void
 test_two_damaged_pages(void **state)
@@ -521,6 +538,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_something_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_damaged_head, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_damaged_pages, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
