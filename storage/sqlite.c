@@ -70,8 +70,9 @@ static const char *const statement_sql[STATEMENTS] = {
     [ENABLED] = "SELECT enable_viewer_analytics FROM auctions WHERE id=?1",
     [SET_ENABLED] = "INSERT INTO auctions VALUES(?1,?2) ON CONFLICT DO UPDATE SET"
                     " enable_viewer_analytics=excluded.enable_viewer_analytics",
-    [AUCTIONS] = "SELECT id, enable_viewer_analytics FROM auctions WHERE id>?1 ORDER BY id"
-                 " LIMIT ?2",
+    [AUCTIONS] = "SELECT id, enable_viewer_analytics FROM auctions WHERE id>?1"
+                 " AND length(CAST(id AS BLOB)) BETWEEN 1 AND 64"
+                 " AND id NOT GLOB '*[^-A-Za-z0-9_]*' ORDER BY id LIMIT ?2",
     [EXPIRE] = "DELETE FROM vieweranalytics WHERE (auction, timestamp) IN (SELECT auction,"
                " timestamp FROM vieweranalytics WHERE created_at<?1 LIMIT ?2)",
     [BEGIN] = "BEGIN IMMEDIATE",

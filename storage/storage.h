@@ -80,8 +80,8 @@ struct storage_auction {
     bool enabled;
 };
 
-/* Up to *count known auctions whose id sorts (bytewise) after `after` ("" for the first page).
- */
+/* Up to *count known auctions whose id sorts (bytewise) after `after` ("" for the first page);
+ * what others wrote there under no auction id is passed over. */
 int storage_auctions(struct storage *storage, const char *after, struct storage_auction *rows,
                      size_t *count, struct storage_error *error);
 

@@ -329,6 +329,11 @@ test_flags(void **state)
     assert_true(known && !row.enabled);
     assert_int_equal(storage_auction(fixture->storage, "unknown", &known, &row, &error), 0);
     assert_false(known);
+    const char *const written[] = {
+        "no id!", "l\xc3\xb6t", /* by others */
+        "longest-longest-longest-longest-longest-longest-longest-longest"};
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+        assert_int_equal(storage_set_enabled(fixture->storage, written[i], true, &error), 0);
     char after[AUCTION_BYTES] = "";
     int seen = 0;
     for (size_t count = 2; count == 2;) { /* page by page, each once */
@@ -337,7 +342,7 @@ test_flags(void **state)
         if (count)
             snprintf(after, sizeof after, "%s", rows[count - 1].auction);
     }
-    assert_int_equal(seen, 3);
+    assert_int_equal(seen, 4);
 }
 
 static void
