@@ -137,8 +137,11 @@ def store_databases():
     source = (ROOT / "storage/sqlite.c").read_text()
     schema = source[source.index("CREATE TABLE") :].split(";\n")[0]
     made = [part.replace('"', "").replace("\n", " ").strip() for part in schema.split(";")]
-    statements = [(part,) for part in made if part.startswith("CREATE TABLE")]
-    return [bytes([flag]) + file for file in (b"", database(*statements)) for flag in (0, 1)]
+    statements = [(part,) for part in made if part.startswith(("CREATE TABLE", "PRAGMA"))]
+    rows = [("INSERT INTO vieweranalytics VALUES('lot-12',60000,5,4.5,6,3,12,6,3,4.5,9,4,60000,1,1,1)",)]
+    rows += [("INSERT INTO auctions VALUES(?,?)", (name, 1)) for name in ("lot-12", "no id!", "x" * 70)]
+    files = (b"", database(*statements), database(*statements, *rows))
+    return [bytes([flag]) + file for file in files for flag in (0, 1)]
 
 
 def kept():
@@ -209,7 +212,8 @@ def forwarded():
 
 def endpoints():
     lists = ["tcp://127.0.0.1:5550,ipc:///run/a.ipc", "tcp://sampler:5560", "tcp://[::1]:80, tcp://*:1"]
-    return texts(*([text] for text in [*lists, "tcp://[::ffff:127.0.0.1]:5", "ipc://@a", "tcp://a_b.c:65535"]))
+    lists += ["tcp://[::ffff:127.0.0.1]:5", "ipc://@a", "tcp://a_b.c:65535"]
+    return texts(*([text] for text in lists))
 
 
 def handshakes():

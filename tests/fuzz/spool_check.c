@@ -28,7 +28,8 @@ open_spool(const char *path, struct spool_repair *repair)
     struct spool *spool = NULL;
     struct spool_error error;
     struct spool_options options = {.path = path, .bytes_max = BYTES_MAX};
-    return spool_open(&options, &spool, repair, &error) ? NULL : spool;
+    expect_well(spool_open(&options, &spool, repair, &error), &error);
+    return spool;
 }
 
 /* Reads all of it: how many there are, and whether the last is `last`. */

@@ -121,7 +121,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool changed = damage(&fuzz, path);
     find_readable(path, &world);
     struct spool_seen seen = spool_check(path, note_seen, &world);
-    assert(seen.opened && seen.records <= count);
+    assert(seen.opened);
+    assert(seen.records <= count);
     assert(changed || (!seen.moved && seen.records == count));
     for (size_t i = 0; i < count; i++)
         assert(world.seen[i] || !world.readable[i]);
