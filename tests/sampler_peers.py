@@ -21,6 +21,7 @@ class Gateway:
     def __init__(self, context, endpoint, node, beat_ms):
         self.context, self.endpoint, self.node = context, endpoint, node
         self.beat_ms = beat_ms
+        self.skew_ms = 0  # how far its clock is ahead
         self.epoch = now_ms()
         self.socket = None
         self.start()
@@ -46,7 +47,8 @@ class Gateway:
 
     def send(self, message):
         if not self.silent:
-            message = {"node": self.node, "epoch": self.epoch, "time": now_ms(), **message}
+            clock = now_ms() + self.skew_ms
+            message = {"node": self.node, "epoch": self.epoch, "time": clock, **message}
             self.socket.send_multipart(wire.encode(message))
 
     def _event(self, change, auction, lost=False):

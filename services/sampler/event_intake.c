@@ -18,6 +18,8 @@
 #define BUDGET 1000 /* messages in one turn of the loop */
 #define JUNK_LOG_MS 10000
 #define RESUBSCRIBE_INTERVAL_MS 1000
+#define CLOCK_APART_MS 10000
+#define CLOCK_LOG_MS 60000
 
 struct event_intake {
     zsock_t *socket;
@@ -27,6 +29,7 @@ struct event_intake {
     bool all;                            /* one subscription covers every shard */
     int64_t resubscribe_ms[SHARD_COUNT]; /* not before, monotonic; all: the first counts */
     struct log_limit junk_limit;
+    struct log_limit clock_limit;
     void (*take)(void *arg, const struct message *message);
     void *arg;
     struct message message; /* the one being read: too big for the stack of every call */
@@ -52,11 +55,33 @@ note_delay(struct event_intake *intake, const struct message *message)
         metrics_add(intake->metrics, METRIC_EVENT_DELAY, delay_ms);
 }
 
+/* Minutes are of our own clock: when it is wrong, they are another hour's, and only a gateway's
+ * clock can show it. */
+static void
+compare_clocks(struct event_intake *intake, const struct message *message)
+{
+    int64_t suppressed, ahead_ms = message->time_ms - clock_wall_ms();
+    if (ahead_ms >= -CLOCK_APART_MS && ahead_ms <= CLOCK_APART_MS)
+        return;
+    if (log_allowed(&intake->clock_limit, clock_mono_ms(), CLOCK_LOG_MS, &suppressed))
+        log_warn("sampler.clock",
+                 "a gateway's clock and ours are far apart, or it was heard very late",
+                 LOG_STR("gateway", message->node), LOG_INT("ahead_ms", ahead_ms),
+                 LOG_INT("suppressed", suppressed));
+}
+
+static void
+count_heartbeat(struct event_intake *intake, const struct message *message)
+{
+    metrics_add(intake->metrics, METRIC_HEARTBEATS, 1);
+    compare_clocks(intake, message);
+}
+
 static void
 count_message(struct event_intake *intake, const struct message *message)
 {
     if (message->kind == MESSAGE_HEARTBEAT)
-        metrics_add(intake->metrics, METRIC_HEARTBEATS, 1);
+        count_heartbeat(intake, message);
     else if (message->kind == MESSAGE_BYE)
         metrics_add(intake->metrics, METRIC_BYES, 1);
     if (message->kind != MESSAGE_EVENT)

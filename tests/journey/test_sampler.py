@@ -192,6 +192,23 @@ def test_nobody_is_there(peers):
     peers.until(sampler.ready, "the sampler to be ready without a gateway", 5)
 
 
+@pytest.mark.parametrize("skew_ms", [-3600_000, 3600_000])
+def test_a_clock_that_is_far_off_is_told(peers, skew_ms):
+    near, far = peers.gateway("gw0"), peers.gateway("gw1")
+    near.skew_ms, far.skew_ms = 2000, skew_ms
+    peers.store()
+    sampler = start(peers, gateways=2)
+    reader = peers.reader()
+    far.join("lot-1", 3)
+    wait_count(peers, reader, "lot-1", 3)
+    peers.until(lambda: sampler.log_lines("sampler.clock", "warn"), "a warning")
+    heard = sampler.metric("headcount_sampler_heartbeats_total")
+    peers.until(lambda: sampler.metric("headcount_sampler_heartbeats_total") > heard + 6, "beats")
+    (line,) = sampler.log_lines("sampler.clock")  # one line, not one each
+    assert line.fields["gateway"] == "gw1"
+    assert abs(int(line.fields["ahead_ms"]) - skew_ms) < 5000
+
+
 def test_lost_events_are_healed(peers):
     gateway = peers.gateway("gw0")
     store = peers.store()
