@@ -5,7 +5,6 @@ stored, and memory stays within a bound.
 
 import contextlib
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -14,10 +13,11 @@ import pytest
 
 from bus_keys import KeyedSystem, read_key
 from harness import Database, System, wait_until
+from memory import Memory
 
 FLOODS = pathlib.Path(__file__).with_name("bus_floods.py")
 ROUNDS = 6  # of a viewer that comes and one that goes
-MEMORY_MIB = 96  # more than before the attack, at most, of each service; a build without sanitizers
+MEMORY_MIB = 96  # more than before the attack, at most, of each service
 REFUSED = 'headcount_bus_peers_refused_total{reason="%s"}'
 
 
@@ -43,7 +43,7 @@ class House:
         system.set_tracking("honest")
         self.viewers = system.join("honest", 10)
         self.check()
-        self.memory = {service.name: resident(service) for service in system.services}
+        self.memory = Memory(system.services, MEMORY_MIB)
 
     def check(self):
         self.viewers += self.system.join("honest")
@@ -65,32 +65,17 @@ class House:
             began = time.time()
             for _ in range(ROUNDS):
                 self.check()
-                self.check_memory()
+                self.memory.check()
             wait_until(lambda: self.minute_since(began), 20, "a minute to be stored")
         self.check()
-        self.check_memory()
+        self.memory.check()
 
     def minute_since(self, began):
         after = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began + 2))
         return any(row["timestamp"] > after for row in self.system.snapshots("honest"))
 
-    def check_memory(self):
-        for service in self.system.services:
-            grown = resident(service) - self.memory[service.name]
-            assert is_sanitized(service) or grown < MEMORY_MIB << 20, (service.name, grown)
-
     def metric(self, service, name):
         return service.metric(f"headcount_{service.kind}_{name}")
-
-
-def resident(service):
-    with open(f"/proc/{service.pid}/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def is_sanitized(service):
-    with open(f"/proc/{service.pid}/maps") as file:
-        return "libasan" in file.read()  # it keeps what was freed
 
 
 @contextlib.contextmanager
@@ -156,6 +141,6 @@ def test_a_hoard_of_prefixes(open_system):
         for door in (system.gateway, system.sampler):
             with flood("hoard", system.endpoint(door.kind)):
                 wait_until(lambda: attacked.metric(door, "subscribers_cut_total") > 0, 20, "the cut")
-                attacked.check_memory()
+                attacked.memory.check()
             attacked.check()
         assert system.gateway.log_lines("bus.subscriber_cut", "warn")
