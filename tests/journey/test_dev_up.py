@@ -111,6 +111,12 @@ def test_three_gateways_are_one_system(three, tmp_path_factory):
     viewers = three.join("lot-1", 60)
     for viewer in viewers:
         viewer.wait_count(60)
+    keys = [file.read_text().strip() for file in (three.directory / "data").glob("*key")]
+    started = children(three.process.pid, "")
+    assert len(keys) == 2 and len(started) >= 6
+    for pid in started:  # keys are in files, never among arguments that anybody can read
+        told = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+        assert not any(key in told for key in keys), told
     held = three.gateway_viewers()
     assert len(held) == 3 and sum(held) == 60 and min(held) > 0, held
 
