@@ -10,7 +10,6 @@
 #include "bus_guard.h"
 #include "endpoint.h"
 
-#define HANDSHAKE_MS 5000
 /* For resolv.conf(5): a name server that is silent costs a query about 3 s and not 10, so that
  * other names get their turn and a stop does not wait. What RES_OPTIONS says already stays. */
 #define RESOLVER "timeout:1 attempts:2"
@@ -19,12 +18,11 @@
  * who sends them faster than that would have the loop to himself. The rest waits at the sender.
  */
 #define SUBSCRIPTIONS 100
-/* A cut TCP link is noticed 3 to 4 s after the last byte came, and messages flow again about a
- * second after it is mended, because no attempt to connect lasts longer than that (measured,
- * see docs/decisions/0006-discovery.md, also for why ZMTP's heartbeats are not used). */
-#define LINK_TIMEOUT_MS 3000 /* of nothing acknowledged, or no probe answered */
-#define PROBE_SECONDS 1      /* of silence before a probe, and between probes */
-#define CONNECT_TIMEOUT_MS 1000
+/* With the settings' usual values a cut TCP link is noticed 3 to 4 s after the last byte came,
+ * and messages flow again about a second after it is mended, because no attempt to connect
+ * lasts longer than that (measured, see docs/decisions/0006-discovery.md, also for why ZMTP's
+ * heartbeats are not used). */
+#define PROBE_SECONDS 1 /* of silence before a probe, and between probes */
 
 void
 bus_start(void)
@@ -34,15 +32,29 @@ bus_start(void)
     zsys_init();
 }
 
+static int
+find_timeout_ms(int64_t set_ms, int usual_ms)
+{
+    return set_ms ? (int)set_ms : usual_ms;
+}
+
 /* By the kernels of both ends, for they see more than this process reads. */
 static void
 watch_links(zsock_t *socket)
 {
-    zsock_set_tcp_maxrt(socket, LINK_TIMEOUT_MS);
+    static const struct bus_settings none;
+    const struct bus_settings *settings = bus_guard_settings();
+    if (!settings)
+        settings = &none;
+    zsock_set_handshake_ivl(
+        socket, find_timeout_ms(settings->handshake_timeout_ms, BUS_HANDSHAKE_TIMEOUT_MS));
+    zsock_set_connect_timeout(
+        socket, find_timeout_ms(settings->connect_timeout_ms, BUS_CONNECT_TIMEOUT_MS));
+    zsock_set_tcp_maxrt(socket,
+                        find_timeout_ms(settings->link_timeout_ms, BUS_LINK_TIMEOUT_MS));
     zsock_set_tcp_keepalive(socket, 1);
     zsock_set_tcp_keepalive_idle(socket, PROBE_SECONDS);
     zsock_set_tcp_keepalive_intvl(socket, PROBE_SECONDS);
-    zsock_set_connect_timeout(socket, CONNECT_TIMEOUT_MS);
     zsock_set_reconnect_ivl(socket, RECONNECT_MS);
 }
 
@@ -57,7 +69,6 @@ bus_socket(int type, int64_t hwm)
     zsock_set_linger(socket, 0);
     zsock_set_maxmsgsize(socket,
                          type == ZMQ_XPUB ? BUS_SUBSCRIPTION_BYTES_MAX : BUS_MESSAGE_BYTES_MAX);
-    zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
     watch_links(socket);
     zsock_set_ipv6(socket, 1);
     return socket;

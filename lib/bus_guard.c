@@ -276,6 +276,12 @@ bus_guard_open(const struct bus_guard_options *options, char *error, size_t erro
     return 0;
 }
 
+const struct bus_settings *
+bus_guard_settings(void)
+{
+    return guard.open ? guard.options.settings : NULL;
+}
+
 static void
 on_closed(uv_handle_t *handle)
 {

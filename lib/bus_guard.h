@@ -22,7 +22,14 @@
 struct bus_settings {
     char *keys; /* folder; NULL: none */
     bool insecure;
+    int64_t link_timeout_ms; /* of TCP; these are 0 where nobody set them: what is usual */
+    int64_t connect_timeout_ms;
+    int64_t handshake_timeout_ms;
 };
+
+#define BUS_LINK_TIMEOUT_MS 3000
+#define BUS_CONNECT_TIMEOUT_MS 1000
+#define BUS_HANDSHAKE_TIMEOUT_MS 5000
 
 /* Endpoints of one setting. */
 struct bus_ends {
@@ -57,6 +64,9 @@ void bus_guard_close(void);
  */
 int bus_guard_reload(void);
 
+/* For bus.c: the settings, or NULL while there are none. */
+const struct bus_settings *bus_guard_settings(void);
+
 /* For bus.c and discovery.c: binds or connects one endpoint, guarded. The ipc:// endpoints of a
  * socket are bound before its others. peers: bits of roles; attempt: counts handshakes that
  * failed, to try one key after the other. 0 or -1 with errno. */
@@ -81,23 +91,27 @@ enum bus_refusal {
         BUS_REFUSED_ROW((row_) + BUS_REFUSED_MECHANISM, "mechanism", NULL),                    \
         BUS_REFUSED_ROW((row_) + BUS_REFUSED_HANDSHAKE, "handshake", NULL)
 
-#define SETTINGS_BUS(type_, member_)                                                           \
-    {"BUS_KEYS",                                                                               \
-     SETTING_TEXT,                                                                             \
-     offsetof(type_, member_.keys),                                                            \
-     NULL,                                                                                     \
-     1,                                                                                        \
-     4000,                                                                                     \
-     "",                                                                                       \
-     NULL,                                                                                     \
-     "Folder with the keys of the bus, as headcount-keys makes them: with it every TCP "       \
-     "connection of the bus is encrypted, and only listed peers are let in. Read again on "    \
-     "SIGHUP."},                                                                               \
+#define BUS_SETTING(type_, member_, name_, kind_, usual_, most_, unit_, help_)                 \
     {                                                                                          \
-        "BUS_INSECURE", SETTING_SWITCH, offsetof(type_, member_.insecure), "false", 0, 0, "",  \
-            NULL,                                                                              \
-            "Whether the bus may leave this machine without BUS_KEYS: anybody who can reach "  \
-            "it then reads and writes."                                                        \
+        name_, kind_, offsetof(type_, member_), usual_, 1, most_, unit_, NULL, help_           \
     }
+#define SETTINGS_BUS(type_, member_)                                                           \
+    BUS_SETTING(type_, member_.keys, "BUS_KEYS", SETTING_TEXT, NULL, 4000, "",                 \
+                "Folder with the keys of the bus, as headcount-keys makes them: with it "      \
+                "every TCP connection of the bus is encrypted, and only listed peers are let " \
+                "in. Read again on SIGHUP."),                                                  \
+        BUS_SETTING(type_, member_.insecure, "BUS_INSECURE", SETTING_SWITCH, "false", 1, "",   \
+                    "Whether the bus may leave this machine without BUS_KEYS: anybody who "    \
+                    "can reach it then reads and writes."),                                    \
+        BUS_SETTING(type_, member_.link_timeout_ms, "BUS_LINK_TIMEOUT_MS", SETTING_NUMBER,     \
+                    "3000", 600000, "ms",                                                      \
+                    "A TCP connection of the bus on which nothing is acknowledged for so "     \
+                    "long is cut, and made anew."),                                            \
+        BUS_SETTING(type_, member_.connect_timeout_ms, "BUS_CONNECT_TIMEOUT_MS",               \
+                    SETTING_NUMBER, "1000", 600000, "ms",                                      \
+                    "How long an attempt to connect may take: more than a round trip."),       \
+        BUS_SETTING(type_, member_.handshake_timeout_ms, "BUS_HANDSHAKE_TIMEOUT_MS",           \
+                    SETTING_NUMBER, "5000", 600000, "ms",                                      \
+                    "How long the bus's handshake may take on a new connection.")
 
 #endif

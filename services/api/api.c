@@ -165,7 +165,8 @@ open_database(struct api *api, char *error, size_t error_bytes)
                                       .timeout_ms = (int)settings->database_timeout_ms};
     struct storage_error failure;
     api->context.pool =
-        storage_pool_new(&options, (int)settings->threads + 1, api->context.metrics, &failure);
+        storage_pool_new(&options, (int)settings->threads + 1, settings->database_retry_ms,
+                         api->context.metrics, &failure);
     if (!api->context.pool) {
         snprintf(error, error_bytes, "cannot open the database: %s", failure.text);
         return -1;

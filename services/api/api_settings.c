@@ -110,6 +110,8 @@ static const struct setting table[] = {
     TEXT("SQLITE_PATH", sqlite_path, "data/headcount.db", 4096, "The SQLite file to read."),
     NUMBER("DATABASE_TIMEOUT_MS", database_timeout_ms, "5000", 100, 60000, "ms",
            "A read that takes longer counts as failed."),
+    NUMBER("DATABASE_RETRY_MS", database_retry_ms, "1000", 10, 60000, "ms",
+           "About how often a database that failed is tried again."),
     TEXT("VIEWER_SOCKET_URL", viewer_socket_url, "", 512,
          "Where pages reach the gateway, such as wss://live.example.org/ws; empty: port 8081 "
          "of the pages' own host."),

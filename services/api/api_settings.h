@@ -38,6 +38,7 @@ struct api_settings {
     char *mongodb_database;
     char *sqlite_path;
     int64_t database_timeout_ms;
+    int64_t database_retry_ms;
     char *viewer_socket_url;
 };
 

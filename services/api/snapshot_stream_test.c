@@ -32,7 +32,7 @@ set_up(void **state)
     struct storage_error error;
     storage_fake = (struct storage_fake){.first_ms = FIRST_MS};
     fixture->metrics = metrics_new(api_metric_table, METRIC_COUNT);
-    fixture->pool = storage_pool_new(&options, 2, fixture->metrics, &error);
+    fixture->pool = storage_pool_new(&options, 2, 1000, fixture->metrics, &error);
     *state = fixture;
     return 0;
 }

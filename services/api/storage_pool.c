@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "api_metrics.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
 #include "storage_pool.h"
 
-#define RETRY_MS 1000
 #define LOG_INTERVAL_MS 5000
 
 struct storage_pool {
@@ -21,7 +22,8 @@ struct storage_pool {
     int count;
     struct metrics *metrics;
     atomic_bool down;
-    _Atomic int64_t retry_ms;    /* while down, nobody is let through before (monotonic) */
+    int64_t retry_ms;            /* less up to a quarter, between attempts while down */
+    _Atomic int64_t attempt_ms;  /* while down, nobody is let through before (monotonic) */
     _Atomic int64_t next_log_ms; /* no line before */
 };
 
@@ -48,12 +50,13 @@ put_idle(struct storage_pool *pool, struct storage *storage)
 }
 
 struct storage_pool *
-storage_pool_new(const struct storage_options *options, int count, struct metrics *metrics,
-                 struct storage_error *error)
+storage_pool_new(const struct storage_options *options, int count, int64_t retry_ms,
+                 struct metrics *metrics, struct storage_error *error)
 {
     struct storage_pool *pool = mem_alloc(sizeof *pool);
     pool->options = *options;
     pool->metrics = metrics;
+    pool->retry_ms = retry_ms;
     int refused = pipe2(pool->idle, O_CLOEXEC);
     assert(!refused);
     for (; pool->count < count; pool->count++) {
@@ -93,13 +96,21 @@ claim_turn(_Atomic int64_t *next_ms, int64_t interval_ms)
            atomic_compare_exchange_strong(next_ms, &next, now_ms + interval_ms);
 }
 
+static int64_t
+next_wait_ms(const struct storage_pool *pool)
+{
+    uint32_t chance = 0;
+    uv_random(NULL, NULL, &chance, sizeof chance, 0, NULL);
+    return pool->retry_ms - chance % (pool->retry_ms / 4 + 1);
+}
+
 static void
 note_failure(struct storage_pool *pool, const struct storage_error *error)
 {
     metrics_set(pool->metrics, METRIC_DATABASE_UP, 0);
     metrics_add(pool->metrics, METRIC_DATABASE_FAILURES, 1);
     if (error->failure == STORAGE_UNAVAILABLE && !atomic_exchange(&pool->down, true))
-        atomic_store(&pool->retry_ms, clock_mono_ms() + RETRY_MS);
+        atomic_store(&pool->attempt_ms, clock_mono_ms() + next_wait_ms(pool));
     if (claim_turn(&pool->next_log_ms, LOG_INTERVAL_MS))
         log_warn("database.failed", "the database could not be read",
                  LOG_STR("error", error->text));
@@ -108,7 +119,7 @@ note_failure(struct storage_pool *pool, const struct storage_error *error)
 struct storage *
 storage_pool_take(struct storage_pool *pool, struct storage_error *error)
 {
-    if (atomic_load(&pool->down) && !claim_turn(&pool->retry_ms, RETRY_MS)) {
+    if (atomic_load(&pool->down) && !claim_turn(&pool->attempt_ms, next_wait_ms(pool))) {
         *error = (struct storage_error){.failure = STORAGE_UNAVAILABLE,
                                         .text = "the database is known to be down"};
         return NULL;

@@ -1,6 +1,6 @@
 /* A few read-only storage handles, lent to one thread at a time. While the database is down
- * only one caller a second is let through to try it; the others are refused at once, so that a
- * dead database cannot hold all threads. Any thread. */
+ * only one caller is let through to try it, about every retry_ms; the others are refused at
+ * once, so that a dead database cannot hold all threads. Any thread. */
 #ifndef STORAGE_POOL_H
 #define STORAGE_POOL_H
 
@@ -14,7 +14,8 @@ struct storage_pool;
 /* A pool of count handles; what options point to is borrowed. A database that is not there yet
  * is opened later. NULL with *error when the database refuses the options themselves. */
 struct storage_pool *storage_pool_new(const struct storage_options *options, int count,
-                                      struct metrics *metrics, struct storage_error *error);
+                                      int64_t retry_ms, struct metrics *metrics,
+                                      struct storage_error *error);
 
 /* All handles must have been given back. */
 void storage_pool_destroy(struct storage_pool **pool);

@@ -33,7 +33,8 @@ struct outbox {
 struct outbox *
 outbox_new(const struct outbox_options *options)
 {
-    assert(options->rows_max >= BATCH_ROWS_MAX && options->retry_ms > 0);
+    assert(options->rows_max >= BATCH_ROWS_MAX && options->retry_ms > 0 &&
+           options->retry_max_ms >= options->retry_ms);
     struct outbox *outbox = mem_alloc(sizeof *outbox);
     outbox->options = *options;
     outbox->random = options->seed | 1;
@@ -163,9 +164,10 @@ static int64_t
 backoff_ms(struct outbox *outbox, int attempts)
 {
     int64_t ms = outbox->options.retry_ms;
-    while (attempts-- > 1 && ms < OUTBOX_RETRY_MAX_MS)
+    int64_t most_ms = outbox->options.retry_max_ms;
+    while (attempts-- > 1 && ms < most_ms)
         ms *= 2;
-    return ms < OUTBOX_RETRY_MAX_MS ? ms : OUTBOX_RETRY_MAX_MS;
+    return ms < most_ms ? ms : most_ms;
 }
 
 /* The next of the batches that may be under way; start with NULL and *left OUTBOX_SENT_MAX. */

@@ -7,7 +7,7 @@
  *                     └── ok, invalid ──▶ gone
  *
  * A batch keeps its id for good. The time to the next attempt doubles from retry_ms to
- * OUTBOX_RETRY_MAX_MS, less up to a half by chance. After an ok everything that waits is due.
+ * retry_max_ms, less up to a half by chance. After an ok everything that waits is due.
  * Bounded: beyond rows_max the oldest batch is dropped, and counted unless it is safe
  * elsewhere. */
 #ifndef OUTBOX_H
@@ -20,10 +20,9 @@
 #include "snapshot.h"
 #include "store_request.h"
 
-#define OUTBOX_SENT_MAX 16        /* batches under way at a time: the oldest */
-#define OUTBOX_UNSENT_MS 250      /* to the next attempt when none could be made */
-#define OUTBOX_RETRY_MAX_MS 10000 /* between attempts that are not answered */
-#define OUTBOX_REFUSED_MS 30000   /* after one that was refused: the key or the version */
+#define OUTBOX_SENT_MAX 16      /* batches under way at a time: the oldest */
+#define OUTBOX_UNSENT_MS 250    /* to the next attempt when none could be made */
+#define OUTBOX_REFUSED_MS 30000 /* after one that was refused: the key or the version */
 
 struct outbox_batch {
     uint64_t id;
@@ -33,10 +32,11 @@ struct outbox_batch {
 };
 
 struct outbox_options {
-    size_t rows_max;   /* held at most, at least BATCH_ROWS_MAX */
-    int64_t retry_ms;  /* how long to wait for the first acknowledgement */
-    uint64_t first_id; /* of the first batch; each next one is greater by one */
-    uint64_t seed;     /* of the jitter */
+    size_t rows_max;      /* held at most, at least BATCH_ROWS_MAX */
+    int64_t retry_ms;     /* how long to wait for the first acknowledgement */
+    int64_t retry_max_ms; /* between attempts that are not answered, at least retry_ms */
+    uint64_t first_id;    /* of the first batch; each next one is greater by one */
+    uint64_t seed;        /* of the jitter */
     void (*closed)(void *arg, const struct outbox_batch *batch); /* NULL: nobody asks */
     bool (*evicted)(void *arg, uint64_t id); /* whether it is safe elsewhere; the same */
     void *arg;

@@ -13,12 +13,16 @@
 
 #define FIRST_ID 1000
 #define RETRY_MS 500
+#define RETRY_MAX_MS 10000
 
 static struct outbox *
 make_outbox(size_t rows_max)
 {
-    struct outbox_options options = {
-        .rows_max = rows_max, .retry_ms = RETRY_MS, .first_id = FIRST_ID, .seed = 7};
+    struct outbox_options options = {.rows_max = rows_max,
+                                     .retry_ms = RETRY_MS,
+                                     .retry_max_ms = RETRY_MAX_MS,
+                                     .first_id = FIRST_ID,
+                                     .seed = 7};
     return outbox_new(&options);
 }
 
@@ -73,10 +77,10 @@ test_repeats_until_acknowledged(void **state)
         assert_int_equal(batch.attempt, attempt);
         assert_int_equal(batch.row_count, 3);
         int64_t wait_ms = outbox_wait_ms(outbox, mono_ms);
-        assert_in_range(wait_ms, RETRY_MS / 2, OUTBOX_RETRY_MAX_MS);
+        assert_in_range(wait_ms, RETRY_MS / 2, RETRY_MAX_MS);
         assert_false(outbox_next(outbox, mono_ms + wait_ms - 1, &batch));
         if (attempt > 5)
-            assert_true(wait_ms >= OUTBOX_RETRY_MAX_MS / 2);
+            assert_true(wait_ms >= RETRY_MAX_MS / 2);
         assert_true(attempt == 1 || wait_ms != last_wait_ms);
         last_wait_ms = wait_ms;
         mono_ms += wait_ms;
@@ -318,6 +322,7 @@ test_a_copy_elsewhere(void **state)
     struct elsewhere elsewhere = {.safe = true};
     struct outbox_options options = {.rows_max = 2000,
                                      .retry_ms = RETRY_MS,
+                                     .retry_max_ms = RETRY_MAX_MS,
                                      .first_id = FIRST_ID,
                                      .seed = 7,
                                      .closed = note_closed,

@@ -31,7 +31,6 @@
 #include "shard_plan.h"
 #include "snapshot_send.h"
 
-#define STOP_ACK_MS 3000 /* to get the last batches acknowledged, at most */
 #define ERROR_BYTES 512
 
 struct sampler {
@@ -109,8 +108,7 @@ on_signal(uv_signal_t *signal, int number)
     if (sampler->stop_ms)
         return;
     log_info("sampler.stopping", "told to stop", LOG_INT("signal", number));
-    int64_t wait_ms = sampler->settings->stop_timeout_ms / 2;
-    sampler->stop_ms = clock_mono_ms() + (wait_ms < STOP_ACK_MS ? wait_ms : STOP_ACK_MS);
+    sampler->stop_ms = clock_mono_ms() + sampler->settings->stop_timeout_ms / 2;
     stop_limit_start(sampler->settings->stop_timeout_ms);
     counting_finish(sampler->counting);
     event_intake_destroy(&sampler->intake);
@@ -200,6 +198,7 @@ open_send(struct sampler *sampler, char *error, size_t error_bytes)
                                             .hwm = settings->bus_hwm,
                                             .epoch_ms = sampler->epoch_ms,
                                             .ack_timeout_ms = settings->ack_timeout_ms,
+                                            .ack_retry_max_ms = settings->ack_retry_max_ms,
                                             .rows_max = settings->outbox_rows,
                                             .disk_path = settings->outbox_path,
                                             .disk_bytes = settings->outbox_bytes,

@@ -52,7 +52,10 @@ static const struct setting table[] = {
      "Silence after which a gateway is gone and its viewers with it; at least twice "
      "HEARTBEAT_INTERVAL_MS."},
     {"ACK_TIMEOUT_MS", SETTING_NUMBER, AT(ack_timeout_ms), "5000", 10, 30000, "ms", NULL,
-     "How long the store may take to acknowledge a batch before it is sent again."},
+     "How long the store may take to acknowledge a batch before it is sent again; the wait "
+     "doubles each time."},
+    {"ACK_RETRY_MAX_MS", SETTING_NUMBER, AT(ack_retry_max_ms), "10000", 10, 600000, "ms", NULL,
+     "The longest such wait; at least ACK_TIMEOUT_MS."},
     {"OUTBOX_ROWS", SETTING_NUMBER, AT(outbox_rows), "500000", BATCH_ROWS_MAX, 100000000,
      "rows", NULL,
      "Snapshots held for the store in memory at most; beyond, the oldest are on disk only, or "
@@ -63,7 +66,7 @@ static const struct setting table[] = {
     {"OUTBOX_BYTES", SETTING_NUMBER, AT(outbox_bytes), "1073741824", 65536, 1099511627776,
      "bytes", NULL, "The most that the file keeps; beyond, snapshots are in memory only."},
     {"STOP_TIMEOUT_MS", SETTING_NUMBER, AT(stop_timeout_ms), "10000", 100, 600000, "ms", NULL,
-     "How long a stop may take; stores are waited for up to half of it, 3 s at most."},
+     "How long a stop may take; stores are waited for up to half of it."},
     {"BUS_HWM", SETTING_NUMBER, AT(bus_hwm), "100000", 1000, 10000000, "messages", NULL,
      "High-water mark of every bus socket."},
     SETTINGS_SUBSCRIBERS(struct sampler_settings, subscription_bytes, "33554432"),
@@ -154,6 +157,12 @@ check(const void *arg, char *error, size_t error_bytes)
                  "and more",
                  (long long)settings->node_timeout_ms,
                  (long long)(2 * settings->heartbeat_interval_ms));
+        return -1;
+    }
+    if (settings->ack_retry_max_ms < settings->ack_timeout_ms) {
+        snprintf(error, error_bytes,
+                 "ACK_RETRY_MAX_MS: %lld is below ACK_TIMEOUT_MS; allowed: %lld and more",
+                 (long long)settings->ack_retry_max_ms, (long long)settings->ack_timeout_ms);
         return -1;
     }
     if (*settings->backend_api_url && !http_send_url_valid(settings->backend_api_url)) {

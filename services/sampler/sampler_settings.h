@@ -26,6 +26,7 @@ struct sampler_settings {
     int64_t heartbeat_interval_ms;
     int64_t node_timeout_ms;
     int64_t ack_timeout_ms;
+    int64_t ack_retry_max_ms;
     int64_t outbox_rows;
     char *outbox_path; /* "": in memory only */
     int64_t outbox_bytes;

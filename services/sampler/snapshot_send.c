@@ -352,6 +352,7 @@ snapshot_send_new(const struct snapshot_send_options *options, char *error, size
     uint64_t first_id = (uint64_t)options->epoch_ms << ID_SHIFT;
     struct outbox_options outbox = {.rows_max = (size_t)options->rows_max,
                                     .retry_ms = options->ack_timeout_ms,
+                                    .retry_max_ms = options->ack_retry_max_ms,
                                     .first_id = first_id,
                                     .seed = (uint64_t)options->epoch_ms,
                                     .closed = on_batch_closed,

@@ -23,8 +23,9 @@ struct snapshot_send_options {
     int64_t hwm;
     int64_t epoch_ms; /* batch ids begin here, so that no two runs use the same */
     int64_t ack_timeout_ms;
-    int64_t rows_max;      /* in memory */
-    const char *disk_path; /* "": in memory only; borrowed for good */
+    int64_t ack_retry_max_ms; /* between attempts that are not answered */
+    int64_t rows_max;         /* in memory */
+    const char *disk_path;    /* "": in memory only; borrowed for good */
     int64_t disk_bytes;
     struct metrics *metrics; /* borrowed for good */
 };

@@ -112,6 +112,7 @@ make_source(struct world *world, unsigned sampler)
                                           .arg = &owners[sampler]};
     struct outbox_options outbox = {.rows_max = ROWS_MAX,
                                     .retry_ms = ACK_TIMEOUT_MS,
+                                    .retry_max_ms = 10000,
                                     .first_id = (uint64_t)process->epoch_ms << 20,
                                     .seed = world->seed};
     self->source = count_source_new(&source);
