@@ -24,3 +24,10 @@ stop_limit_start(int64_t limit_ms)
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &timer, NULL);
 }
+
+void
+stop_signals_ignore(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+}

@@ -21,6 +21,7 @@
 #include "bus.h"
 #include "clock.h"
 #include "descriptors.h"
+#include "stop_limit.h"
 #include "http_server.h"
 #include "log.h"
 #include "settings_again.h"
@@ -54,6 +55,7 @@ close_rest(struct api *api)
     uv_close((uv_handle_t *)&api->drain, NULL);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&api->signals[i], NULL);
+    stop_signals_ignore();
 }
 
 /* Worker thread. */

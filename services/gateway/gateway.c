@@ -13,6 +13,7 @@
 #include "log.h"
 #include "mem.h"
 #include "settings.h"
+#include "stop_limit.h"
 
 #include "auction.h"
 
@@ -184,6 +185,7 @@ close_all(struct gateway *gateway)
     uv_close((uv_handle_t *)&gateway->hangup, NULL);
     uv_close((uv_handle_t *)&gateway->terminate, NULL);
     uv_close((uv_handle_t *)&gateway->interrupt, NULL);
+    stop_signals_ignore();
 }
 
 static void

@@ -98,6 +98,7 @@ on_stopping(uv_timer_t *timer)
     uv_close((uv_handle_t *)&sampler->timer, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&sampler->signals[i], NULL);
+    stop_signals_ignore();
 }
 
 /* Listens and publishes no more; what was counted so far still goes to the store. */

@@ -62,6 +62,7 @@ on_stopping(uv_timer_t *timer)
     uv_close((uv_handle_t *)&store->timer, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&store->signals[i], NULL);
+    stop_signals_ignore();
 }
 
 static void
