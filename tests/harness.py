@@ -108,7 +108,7 @@ def environment(settings):
     result = {name: os.environ[name] for name in kept if name in os.environ}
     result["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0"
     result["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
-    result["TSAN_OPTIONS"] = "halt_on_error=1"
+    result["TSAN_OPTIONS"] = f"halt_on_error=1:suppressions={ROOT}/tests/tsan.supp"
     # Or a killed program leaves its counters in /dev/shm, and a later one of the same id says so.
     result["MONGOC_DISABLE_SHM"] = "1"
     result.update({name: str(value) for name, value in settings.items() if value is not None})

@@ -7,6 +7,7 @@
 
 #include "backoff.h"
 #include "clock.h"
+#include "handover.h"
 #include "log.h"
 #include "mem.h"
 
@@ -267,6 +268,7 @@ collect(zsock_t *pipe, struct job **jobs, size_t *count)
             return true;
         if (bytes != sizeof job) /* "$TERM" */
             return false;
+        handover_take(job);
         jobs[(*count)++] = job;
     }
     return true;
@@ -294,8 +296,10 @@ work_all(struct snapshot_write *writer, zsock_t *pipe, struct job **jobs, size_t
 {
     for (size_t done = 0; done < count;)
         done += work_run(writer, jobs + done, count - done);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        handover_give(jobs[i]);
         zmq_send(zsock_resolve(pipe), &jobs[i], sizeof jobs[i], 0);
+    }
 }
 
 static void
@@ -322,6 +326,7 @@ run_thread(zsock_t *pipe, void *arg)
     log_saved(writer);
     guard_destroy(&writer->guard);
     storage_close(&writer->storage);
+    handover_give(writer);
 }
 
 struct snapshot_write *
@@ -361,6 +366,7 @@ snapshot_write_destroy(struct snapshot_write **writer)
     if (!*writer)
         return;
     zactor_destroy(&(*writer)->actor);
+    handover_take(*writer);
     spooling_destroy(&(*writer)->spooling);
     free(*writer);
     *writer = NULL;
@@ -369,6 +375,7 @@ snapshot_write_destroy(struct snapshot_write **writer)
 void
 snapshot_write_submit(struct snapshot_write *writer, struct job **job)
 {
+    handover_give(*job);
     zmq_send(zsock_resolve(snapshot_write_pipe(writer)), job, sizeof *job, 0);
     *job = NULL;
 }
@@ -385,7 +392,10 @@ snapshot_write_done(struct snapshot_write *writer)
     struct job *job;
     int bytes =
         zmq_recv(zsock_resolve(snapshot_write_pipe(writer)), &job, sizeof job, ZMQ_DONTWAIT);
-    return bytes == sizeof job ? job : NULL;
+    if (bytes != sizeof job)
+        return NULL;
+    handover_take(job);
+    return job;
 }
 
 bool

@@ -1,7 +1,7 @@
 #!/bin/bash
 # ./dev test [PART] [ARGS…]: builds plain and with sanitizers, runs the tests, sums up.
-# PART: lint, unit, fuzz, journey, browser, attack, fault; all of them without one. ARGS go to pytest
-# (unit: meson test).
+# PART: lint, unit, threads, fuzz, journey, browser, attack, fault; all of them without one. ARGS go to
+# pytest (unit: meson test).
 # Every suite writes a JUnit file into build/reports, from which the last line is made.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -29,6 +29,11 @@ build_tested() {
     build_into plain -Dbuildtype=debugoptimized -Dwerror=true
     build_into sanitized -Dbuildtype=debugoptimized -Dwerror=true -Db_lundef=false \
         -Db_sanitize=address,undefined
+}
+
+build_threads() {
+    build_into threads -Dbuildtype=debugoptimized -Dwerror=true -Db_lundef=false \
+        -Db_sanitize=thread
 }
 
 lint() {
@@ -69,6 +74,7 @@ unit() { # folder args…
     shift
     env MONGODB_URI="${unit_uri:-${MONGODB_URI:-}}" \
         ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp" \
         meson test -C "build/$folder" --no-rebuild --print-errorlogs "$@" || status=1
     cp "build/$folder/meson-logs/testlog.junit.xml" "$reports/unit-$folder.xml" || status=1
     return $status
@@ -88,6 +94,17 @@ units() {
     suite 'unit tests, sanitized' unit sanitized "$@"
     stop_mongo
     [ $# -gt 0 ] || suite 'protocol vectors, second implementation' run_pytest plain vectors -q tests/unit
+}
+
+# ThreadSanitizer where there are threads: the writers of store and sampler, the api's many, and
+# what all of them share (metrics, storage).
+threads() {
+    build_threads
+    start_mongo
+    suite 'unit tests, threads' unit threads metrics storage api_snapshot_stream
+    stop_mongo
+    suite 'journeys, threads' run_pytest threads journey-threads -n "$at_once" \
+        tests/journey/test_{store,spool,outbox,backend,api,api_alone,rotation}.py "$@"
 }
 
 fuzzers() {
@@ -119,18 +136,22 @@ faults() {
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
-all | lint | unit | fuzz | journey | browser | attack | fault) ;;
-*) die 100 "test: no such part: $part; allowed: lint, unit, fuzz, journey, browser, attack, fault" ;;
+all | lint | unit | threads | fuzz | journey | browser | attack | fault) ;;
+*) die 100 "test: no such part: $part; see ./dev help" ;;
 esac
 
 need_packages build demo test
-[ "$part" = fuzz ] || build_tested
+case $part in
+fuzz | threads) ;;
+*) build_tested ;;
+esac
 rm -rf "$reports"
 mkdir -p "$reports"
 case $part in
 all)
     suite 'layout of the sources' lint
     units
+    threads
     fuzzers
     journeys
     browsers
@@ -139,6 +160,7 @@ all)
     ;;
 lint) suite 'layout of the sources' lint ;;
 unit) units "$@" ;;
+threads) threads "$@" ;;
 fuzz) fuzzers "$@" ;;
 journey) journeys "$@" ;;
 browser) browsers "$@" ;;
