@@ -27,6 +27,15 @@ chance_seed(const char *test)
     return seed;
 }
 
+/* How many of so many steps a test takes at random: all, or as many in a hundred as
+ * STEPS_PERCENT says where each takes long (under valgrind). */
+static inline int
+chance_steps(int steps)
+{
+    const char *percent = getenv("STEPS_PERCENT");
+    return percent ? (int)((long)steps * atoi(percent) / 100) : steps;
+}
+
 /* 0 to below - 1. */
 static inline uint64_t
 chance_below(struct chance *chance, uint64_t below)

@@ -138,7 +138,8 @@ test_mutations(void **state)
     vectors_each(keep, NULL);
     struct encoder *encoder = encoder_new();
     struct stream *stream = mem_alloc(sizeof *stream);
-    for (int i = 0; i < ROUNDS; i++) {
+    int rounds = chance_steps(ROUNDS);
+    for (int i = 0; i < rounds; i++) {
         struct sample sample = samples[draw(sample_count)];
         const struct sample *other = draw(8) ? &sample : &samples[draw(sample_count)];
         sample.topic_bytes = other->topic_bytes;

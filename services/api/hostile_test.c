@@ -57,7 +57,7 @@ bodies_bear_anything(void **state)
         "{\"timestamp\":\"2025-10-21T14:15:00Z\",\"viewerCount\":475,\"avgViewers\":445,"
         "\"peakViewers\":475,\"minViewers\":420,\"sampleCount\":12}";
     (void)state;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0, rounds = chance_steps(ROUNDS); i < rounds; i++) {
         struct snapshot snapshot;
         size_t length;
         char *body = mutate(seed, &length), reason[BODY_REASON_BYTES] = "";
@@ -75,7 +75,7 @@ static void
 settings_bear_anything(void **state)
 {
     (void)state;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0, rounds = chance_steps(ROUNDS); i < rounds; i++) {
         size_t length;
         bool enabled;
         char *body = mutate("{\"enableViewerAnalytics\":true}", &length);
@@ -90,7 +90,7 @@ static void
 targets_bear_anything(void **state)
 {
     (void)state;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0, rounds = chance_steps(ROUNDS); i < rounds; i++) {
         struct target target;
         struct snapshot_query query;
         size_t length;
@@ -117,7 +117,7 @@ headers_bear_anything(void **state)
 {
     struct keyring *keys = keyring_new("a-long-secret", "another-secret");
     (void)state;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0, rounds = chance_steps(ROUNDS); i < rounds; i++) {
         size_t length;
         char policy[PAGE_POLICY_BYTES], origin[PAGE_ORIGIN_BYTES];
         char *host = mutate("live.example.org:8080", &length);

@@ -409,7 +409,8 @@ follows_one_that_is_fit(void **state)
     struct world world = {.follow = follow_new(SILENCE_MS, note_change, NULL),
                           .epoch_ms = {1, 1, 1, 1}};
     char last[NODE_BYTES] = "";
-    for (int n = 0; n < STEPS; n++) {
+    int steps = chance_steps(STEPS);
+    for (int n = 0; n < steps; n++) {
         step(&world, &chance);
         follow_tick(world.follow, world.now_ms);
         const char *node = follow_node(world.follow, 0);

@@ -156,7 +156,8 @@ struct world {
     struct stream stream;
     struct figure figures[AUCTIONS];
     int64_t now_ms;
-    int loss; /* one message in so many is lost; 0: none */
+    int64_t answers; /* begun */
+    int loss;        /* one message in so many is lost; 0: none */
 };
 
 static const char *
@@ -200,6 +201,8 @@ publish(struct world *world, struct chance *chance, struct message *message)
 {
     message->kind = MESSAGE_EVENT;
     message->epoch_ms = 1;
+    world->answers += message->change == CHANGE_BEGIN;
+    message->time_ms = world->answers; /* an end repeats the time of its begin */
     message->sequence = world->sequences[message->shard];
     if (!world->loss || chance_below(chance, (uint64_t)world->loss))
         read_message(world, message);
@@ -261,8 +264,9 @@ readers_have_the_truth(void **state)
     world.audience = audience_new(chance_below(&chance, UINT64_MAX), AUCTIONS);
     world.answer = state_answer_new(world.audience);
     want(world.answer, "event/");
-    for (int n = 0; n < STEPS; n++) {
-        world.loss = n < STEPS * 3 / 4 ? 50 : 0;
+    int steps = chance_steps(STEPS);
+    for (int n = 0; n < steps; n++) {
+        world.loss = n < steps * 3 / 4 ? 50 : 0;
         world.now_ms += (int64_t)chance_below(&chance, 20);
         move_viewer(&world, &chance);
         answer_some(&world, &chance, chance_below(&chance, 4));

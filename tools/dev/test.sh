@@ -69,14 +69,16 @@ stop_mongo() {
     mongo_pid=
 }
 
-unit() { # folder args…
-    local folder=$1 status=0
-    shift
+unit() { # folder meson's-setup-or-nothing args…
+    local folder=$1 setup=$2 status=0
+    shift 2
     env MONGODB_URI="${unit_uri:-${MONGODB_URI:-}}" \
         ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp" \
-        meson test -C "build/$folder" --no-rebuild --print-errorlogs "$@" || status=1
-    cp "build/$folder/meson-logs/testlog.junit.xml" "$reports/unit-$folder.xml" || status=1
+        meson test -C "build/$folder" --no-rebuild --print-errorlogs ${setup:+--setup "$setup"} \
+        "$@" || status=1
+    cp "build/$folder/meson-logs/testlog${setup:+-$setup}.junit.xml" \
+        "$reports/unit-${setup:-$folder}.xml" || status=1
     return $status
 }
 
@@ -90,8 +92,9 @@ run_pytest() { # folder report paths and args…
 
 units() {
     start_mongo
-    suite 'unit tests' unit plain "$@"
-    suite 'unit tests, sanitized' unit sanitized "$@"
+    suite 'unit tests' unit plain '' "$@"
+    suite 'unit tests, sanitized' unit sanitized '' "$@"
+    [ $# -gt 0 ] || suite 'unit tests, valgrind' unit plain valgrind
     stop_mongo
     [ $# -gt 0 ] || suite 'protocol vectors, second implementation' run_pytest plain vectors -q tests/unit
 }
@@ -101,7 +104,7 @@ units() {
 threads() {
     build_threads
     start_mongo
-    suite 'unit tests, threads' unit threads metrics storage api_snapshot_stream
+    suite 'unit tests, threads' unit threads '' metrics storage api_snapshot_stream
     stop_mongo
     suite 'journeys, threads' run_pytest threads journey-threads -n "$at_once" \
         tests/journey/test_{store,spool,outbox,backend,api,api_alone,rotation}.py "$@"
