@@ -96,7 +96,7 @@ units() {
     suite 'unit tests, sanitized' unit sanitized '' "$@"
     [ $# -gt 0 ] || suite 'unit tests, valgrind' unit plain valgrind
     stop_mongo
-    [ $# -gt 0 ] || suite 'protocol vectors, second implementation' run_pytest plain vectors -q tests/unit
+    [ $# -gt 0 ] || suite 'protocol vectors, hardening' run_pytest plain vectors -q tests/unit
 }
 
 # ThreadSanitizer where there are threads: the writers of store and sampler, the api's many, and
