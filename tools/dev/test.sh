@@ -36,12 +36,20 @@ build_threads() {
         -Db_sanitize=thread
 }
 
-lint() {
+layout() {
     local status=0
     git ls-files -z '*.c' '*.h' | xargs -0 -r clang-format --dry-run --Werror || status=1
     git ls-files -z | xargs -0 grep -lZ -m1 -E '^#!/bin/(ba)?sh' -- |
         xargs -0 -r shellcheck -x || status=1
     return $status
+}
+
+# The programs' own sources, as build/plain compiles them.
+tidy() {
+    local log=build/tidy.log
+    run-clang-tidy -quiet -p build/plain '^(?!.*(_test\.c|/build/))' >"$log" 2>&1 && return
+    grep -A 4 -E '(warning|error):' "$log"
+    return 1
 }
 
 # Starts the MongoDB that the unit tests of storage/ talk to, unless MONGODB_URI names one.
@@ -88,6 +96,11 @@ run_pytest() { # folder report paths and args…
     env HEADCOUNT_BUILD="$PWD/build/$folder" PYTHONDONTWRITEBYTECODE=1 \
         /usr/bin/python3 -m pytest -c tests/pytest.ini --rootdir tests \
         --junitxml "$reports/$report.xml" "$@"
+}
+
+lints() {
+    suite 'layout of the sources' layout
+    suite 'clang-tidy' tidy
 }
 
 units() {
@@ -152,7 +165,7 @@ rm -rf "$reports"
 mkdir -p "$reports"
 case $part in
 all)
-    suite 'layout of the sources' lint
+    lints
     units
     threads
     fuzzers
@@ -161,7 +174,7 @@ all)
     attacks
     faults
     ;;
-lint) suite 'layout of the sources' lint ;;
+lint) lints ;;
 unit) units "$@" ;;
 threads) threads "$@" ;;
 fuzz) fuzzers "$@" ;;
