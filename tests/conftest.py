@@ -18,11 +18,11 @@ both_databases = pytest.mark.parametrize("database", ["sqlite", "mongodb"], indi
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): how long the test may take")
-    config.addinivalue_line("markers", "beside: prepared at the start, looked at after the others")
+    config.addinivalue_line("markers", "beside: waits for minutes: begun first, others run beside")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.get_closest_marker("beside") is not None)
+    items.sort(key=lambda item: item.get_closest_marker("beside") is None)
 
 
 def _limited(item):

@@ -1,6 +1,6 @@
 """One run at the real tempo: samples every 5 s, a snapshot a minute, 12 samples in it.
 
-Started before the first test and looked at last, so that the minutes pass beside the other tests.
+Begun before all others: one worker waits for it while the others go on.
 """
 
 import datetime
@@ -10,12 +10,9 @@ import pytest
 from harness import Database, System, wait_until
 
 
-@pytest.fixture(scope="session", autouse=True)
-def true_tempo(request):
-    """A System with nothing set but its wiring, and three viewers since the session's start."""
-    if not any(item.get_closest_marker("beside") for item in request.session.items):
-        yield None
-        return
+@pytest.fixture
+def true_tempo():
+    """A System with nothing set but its wiring, and three viewers."""
     system = System(Database("sqlite"), tempo={})
     try:
         system.start()

@@ -9,7 +9,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 . tools/dev/common.sh
 
 reports=$PWD/build/reports
-at_once=3 # journeys
+at_once=5 # journeys
 failed=0
 started=$SECONDS
 
@@ -137,12 +137,12 @@ journeys() {
 }
 
 browsers() {
-    suite 'pages in Chromium' run_pytest plain browser tests/browser "$@"
+    suite 'pages in Chromium' run_pytest plain browser -n 2 tests/browser "$@"
 }
 
 attacks() {
-    suite 'attacks' run_pytest plain attack -n "$at_once" tests/attack "$@"
-    suite 'attacks, sanitized' run_pytest sanitized attack-sanitized -n "$at_once" tests/attack "$@"
+    suite 'attacks' run_pytest plain attack -n 3 tests/attack "$@"
+    suite 'attacks, sanitized' run_pytest sanitized attack-sanitized -n 3 tests/attack "$@"
 }
 
 faults() {
