@@ -20,6 +20,7 @@ DAY_MS = 24 * 60 * MINUTE_MS
 STEP_MS = 1000  # between two snapshots of a clerk
 ROWS = 5  # in a batch
 ANSWER_MS = 3000
+SPOOLED_SECONDS = 0.1  # of rest after a batch that has to be written later: a test database is slow
 
 
 def make_row(auction, timestamp, figure):
@@ -55,6 +56,8 @@ class Clerk(threading.Thread):
 
     def note(self, outcome, rows):
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + rows
+        if outcome == "spooled" and rows:
+            self.ended.wait(SPOOLED_SECONDS)
 
     def end(self):
         self.ended.set()

@@ -128,6 +128,7 @@ STORY = {
     "store stopped": stop("store"),
     "gateway cut off": cut("gateway"),
     "sampler cut off": cut("sampler"),
+    "store cut off": cut("store"),
     "names unanswered": stop_dns,
     "gateways 4 to 2": scale_down,
     "gateways 2 to 4": scale_up,
