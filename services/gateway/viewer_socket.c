@@ -1,5 +1,4 @@
 /* In: sockets, libwebsockets' callbacks. Out: connections, and calls of viewer_traffic.c. */
-#include <errno.h>
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
