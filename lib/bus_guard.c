@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "bus_arrivals.h"
 #include "bus_guard.h"
 #include "bus_io.h"
 #include "clock.h"
@@ -24,10 +26,14 @@
 #define BUDGET 1000 /* questions or events a turn of the loop */
 #define LISTENERS_MAX 8
 #define LOG_INTERVAL_MS 10000
-#define FAILED (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+#define WATCHED                                                                                \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                               \
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+#define ARRIVALS_SHARE 8 /* of the descriptors that the process may have */
+#define ARRIVALS_MIN 64
 
 struct listener {
-    zsock_t *monitor; /* PAIR: handshakes that failed */
+    zsock_t *monitor; /* PAIR: connections that come, and handshakes that failed */
     struct bus_watch *watch;
 };
 
@@ -39,6 +45,7 @@ static struct guard {
     zsock_t *zap;          /* REP */
     struct bus_watch *watch;
     uv_signal_t *hangup;
+    struct bus_arrivals *arrivals;
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     int ports[LISTENERS_MAX]; /* that are guarded */
@@ -228,6 +235,10 @@ read_monitor(void *arg, zsock_t *monitor)
     }
     zmq_msg_close(&head);
     zmq_msg_close(&place);
+    if (event == ZMQ_EVENT_ACCEPTED) { /* who is shut is told of as one that failed */
+        bus_arrivals_note(guard.arrivals, (int)value, clock_mono_ms());
+        return true;
+    }
     bool foreign = event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
                    value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH;
     note_refused(foreign ? BUS_REFUSED_MECHANISM : BUS_REFUSED_HANDSHAKE, "unknown", "unknown");
@@ -239,6 +250,17 @@ on_hangup(uv_signal_t *hangup, int number)
 {
     (void)hangup, (void)number;
     bus_guard_reload();
+}
+
+static struct bus_arrivals *
+make_arrivals(void)
+{
+    struct rlimit limit = {.rlim_cur = 0};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    size_t most = (size_t)limit.rlim_cur / ARRIVALS_SHARE;
+    int64_t handshake_ms = guard.options.settings->handshake_timeout_ms;
+    return bus_arrivals_new(most > ARRIVALS_MIN ? most : ARRIVALS_MIN,
+                            handshake_ms ? handshake_ms : BUS_HANDSHAKE_TIMEOUT_MS);
 }
 
 /* ZeroMQ asks nobody, and so refuses everybody, where the place cannot be taken. */
@@ -273,6 +295,7 @@ bus_guard_open(const struct bus_guard_options *options, char *error, size_t erro
         bus_guard_close();
         return -1;
     }
+    guard.arrivals = make_arrivals();
     return 0;
 }
 
@@ -295,6 +318,7 @@ bus_guard_close(void)
         bus_watch_destroy(&guard.listeners[i].watch);
         zsock_destroy(&guard.listeners[i].monitor);
     }
+    bus_arrivals_destroy(&guard.arrivals);
     bus_watch_destroy(&guard.watch);
     zsock_destroy(&guard.zap);
     if (guard.hangup)
@@ -388,7 +412,7 @@ watch_listener(zsock_t *socket)
     if (!monitor)
         return -1;
     zsock_set_rcvhwm(monitor, 0);
-    if (zmq_socket_monitor(zsock_resolve(socket), place, FAILED) ||
+    if (zmq_socket_monitor(zsock_resolve(socket), place, WATCHED) ||
         zmq_connect(zsock_resolve(monitor), place)) {
         zsock_destroy(&monitor);
         return -1;

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "bus_subscribers.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "socket_id.h"
 #include "table.h"
 
 #define LOG_INTERVAL_MS 10000
@@ -87,22 +87,12 @@ bus_subscribers_destroy(struct bus_subscribers **subscribers)
     *subscribers = NULL;
 }
 
-/* 0: the descriptor is no socket, or none any more. */
-static ino_t
-identify(int descriptor)
-{
-    struct stat state;
-    return descriptor >= 0 && !fstat(descriptor, &state) && S_ISSOCK(state.st_mode)
-               ? state.st_ino
-               : 0;
-}
-
 /* NULL: the connection is gone already. */
 static struct subscriber *
 find_subscriber(struct bus_subscribers *subscribers, int descriptor)
 {
     struct subscriber *subscriber;
-    ino_t socket = identify(descriptor);
+    ino_t socket = socket_id(descriptor);
     HASH_FIND_INT(subscribers->all, &descriptor, subscriber);
     if (subscriber && subscriber->socket != socket) {
         drop(subscribers, subscriber);
@@ -139,7 +129,7 @@ make_room(struct bus_subscribers *subscribers)
     struct subscriber *subscriber, *next;
     HASH_ITER(hh, subscribers->all, subscriber, next)
     {
-        if (identify(subscriber->descriptor) != subscriber->socket)
+        if (socket_id(subscriber->descriptor) != subscriber->socket)
             drop(subscribers, subscriber);
     }
     while (subscribers->bytes > subscribers->most_bytes) {

@@ -4,9 +4,12 @@
 
 Prints "flooding" once it has begun; a flood is a row of FLOODS."""
 
+import collections
+import contextlib
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import sys
@@ -144,6 +147,19 @@ def unkeyed(context, endpoint, server):
         yield
 
 
+def silent(context, endpoint):
+    """Connections that never say a word, as many as there may be."""
+    host, port = endpoint.removeprefix("tcp://").split(":")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+    peers = collections.deque(maxlen=1500)
+    yield
+    while True:
+        with contextlib.suppress(OSError):
+            peers.append(socket.create_connection((host, int(port)), 1))
+        yield
+
+
 FLOODS = {
     "events": lambda *to: publish(*to, "event"),
     "counts": lambda *to: publish(*to, "count"),
@@ -151,6 +167,7 @@ FLOODS = {
     "subscribe": subscribe,
     "hoard": hoard,
     "unkeyed": unkeyed,
+    "silent": silent,
 }
 
 

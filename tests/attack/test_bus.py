@@ -4,6 +4,7 @@ stored, and memory stays within a bound.
 """
 
 import contextlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -101,6 +102,21 @@ def test_strangers_at_every_door():
             assert door.metric(REFUSED % "key") > 20, door.name
             assert door.metric(REFUSED % "mechanism") + door.metric(REFUSED % "handshake") > 20
         assert attacked.metric(system.store, "requests_refused_total") == 0
+
+
+def test_silent_strangers_leave_descriptors_to_others():
+    """More of them than the gateway may have files, at the door of its bus."""
+    system = KeyedSystem(Database("sqlite"), gateway={"MAX_CONNECTIONS": 100, "HANDSHAKES_MAX": 50})
+    system.gateway.wrapper = ["prlimit", "--nofile=512:512"]
+    with house(system) as attacked, flood("silent", system.endpoint("gateway")) as process:
+        assert process.stdout.readline() == "flooding\n"
+        refused = REFUSED % "handshake"
+        wait_until(lambda: system.gateway.metric(refused) > 500, 30, "them to be let go")
+        began, most = time.monotonic(), 0
+        while time.monotonic() - began < 3:
+            most = max(most, len(os.listdir(f"/proc/{system.gateway.pid}/fd")))
+            attacked.check()
+        assert most < 300, most
 
 
 @pytest.fixture
