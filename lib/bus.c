@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "bus.h"
-#include "bus_arrivals.h"
 #include "bus_guard.h"
 #include "endpoint.h"
 
