@@ -55,7 +55,9 @@ set_up(void **state)
 {
     struct fixture *fixture = mem_alloc(sizeof *fixture);
     memset(fixture, 0, sizeof *fixture);
-    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/headcount-spool-XXXXXX");
+    const char *parent = getenv("TMPDIR"); /* in memory it is many times as fast */
+    snprintf(fixture->folder, sizeof fixture->folder, "%s/headcount-spool-XXXXXX",
+             parent ? parent : "/tmp");
     if (!mkdtemp(fixture->folder))
         return -1;
     snprintf(fixture->path, sizeof fixture->path, "%s/spool.db", fixture->folder);

@@ -78,9 +78,10 @@ stop_mongo() {
 }
 
 unit() { # folder meson's-setup-or-nothing args…
-    local folder=$1 setup=$2 status=0
+    local folder=$1 setup=$2 status=0 memory=/dev/shm # what kills a process leaves files in memory
     shift 2
-    env MONGODB_URI="${unit_uri:-${MONGODB_URI:-}}" \
+    [ -w $memory ] || memory=/tmp
+    env TMPDIR=$memory MONGODB_URI="${unit_uri:-${MONGODB_URI:-}}" \
         ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp" \
         meson test -C "build/$folder" --no-rebuild --print-errorlogs ${setup:+--setup "$setup"} \
