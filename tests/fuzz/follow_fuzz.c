@@ -13,6 +13,7 @@
 #define AUCTIONS 4
 #define SHARDS 2 /* that the auctions are in */
 #define SILENCE_MS 3000
+#define TICK_MS 500
 #define RENEWALS_MAX 10000
 
 struct world {
@@ -107,8 +108,8 @@ check_silence_and_return(struct world *world)
 {
     static struct message message;
     struct follow_auction *auction = &world->auctions[0];
-    for (int i = 0; i < 4; i++)
-        follow_tick(world->follow, world->now_ms += SILENCE_MS);
+    for (int i = 0; i < 4 * SILENCE_MS; i += TICK_MS)
+        follow_tick(world->follow, world->now_ms += TICK_MS);
     for (int i = 0; i < AUCTIONS; i++)
         assert(!world->auctions[i].others);
     assert(!follow_shards(world->follow));
