@@ -11,7 +11,7 @@ from test_spool import minutes, set_aside, spool, stored_times, wait_drained
 from test_store import batch, count_rows, counts, expect, make_row, now_minute_ms, setting
 
 TEMPO = {
-    "DATABASE_TIMEOUT_MS": 500,
+    "DATABASE_TIMEOUT_MS": 3000,
     "DATABASE_RETRY_MS": 20,
     "DATABASE_RETRY_MAX_MS": 100,
     "SPOOL_DRAIN_ROWS": 100000,
@@ -27,17 +27,25 @@ def proxy(mongo_server):
 
 
 @pytest.fixture
-def system(make_system, proxy, request):
-    """One store that reaches the database through the proxy; analytics of lot-1 and lot-bad are on."""
-    database = request.getfixturevalue("database")
-    system = make_system(
-        gateways=0, samplers=0, apis=0, settings=TEMPO,
-        store={"MONGODB_URI": proxy.uri, "MONGODB_DATABASE": database.name},
-    )  # fmt: skip
-    for auction in ("lot-1", "lot-bad"):
-        assert system.store_request(setting(auction))["code"] == "ok"
-    assert system.store_request(setting("lot-off", False))["code"] == "ok"
-    return system
+def make_errant(make_system, proxy, database):
+    """make() gives one store that reaches the database through the proxy; analytics of lot-1 and lot-bad are on."""
+
+    def make(**more):
+        system = make_system(
+            gateways=0, samplers=0, apis=0, settings={**TEMPO, **more},
+            store={"MONGODB_URI": proxy.uri, "MONGODB_DATABASE": database.name},
+        )  # fmt: skip
+        for auction, enabled in (("lot-1", True), ("lot-bad", True), ("lot-off", False)):
+            switch = setting(auction, enabled)
+            wait_until(lambda s=switch: system.store_request(s)["code"] == "ok", what="a switch")
+        return system
+
+    return make
+
+
+@pytest.fixture
+def system(make_errant):
+    return make_errant()
 
 
 mongodb_only = pytest.mark.parametrize("database", ["mongodb"], indirect=True)
@@ -115,7 +123,8 @@ def test_what_passes_loses_nothing_and_sets_nothing_aside(system, proxy):
 
 
 @mongodb_only
-def test_a_slow_server_and_a_cut_link(system, proxy):
+def test_a_slow_server_and_a_cut_link(make_errant, proxy):
+    system = make_errant(DATABASE_TIMEOUT_MS=500)
     rows = minutes(4)
     proxy.cut()
     spool(system, *rows[:2])  # slower than DATABASE_TIMEOUT_MS
