@@ -241,6 +241,22 @@ own_deafness_is_nobodys_fault(void **state)
     follow_destroy(&follow);
 }
 
+/* One that is not ready any more is left, though it may still be heard. */
+static void
+one_that_is_not_ready_is_left(void **state)
+{
+    (void)state;
+    struct follow *follow = follow_new(SILENCE_MS, note_change, NULL);
+    beat(follow, "a", 1, NODE_READY, 0);
+    beat(follow, "b", 1, NODE_READY, 0);
+    assert_string_equal(follow_node(follow, 0), "a");
+    beat(follow, "a", 1, NODE_LEAVING, 100);
+    assert_string_equal(follow_node(follow, 0), "b");
+    beat(follow, "b", 1, NODE_LEAVING, 200);
+    assert_null(follow_node(follow, 0));
+    follow_destroy(&follow);
+}
+
 /* One that starts again is no longer believed, and its sequences begin anew. */
 static void
 restart_is_followed_anew(void **state)
@@ -443,6 +459,7 @@ main(void)
         cmocka_unit_test(sticks_and_fails_over),
         cmocka_unit_test(silence_drops_what_was_elsewhere),
         cmocka_unit_test(own_deafness_is_nobodys_fault),
+        cmocka_unit_test(one_that_is_not_ready_is_left),
         cmocka_unit_test(restart_is_followed_anew),
         cmocka_unit_test(quick_restart_does_not_show),
         cmocka_unit_test(hold_ends),

@@ -96,6 +96,36 @@ answers_a_shard_once(void **state)
     audience_destroy(&audience);
 }
 
+/* Whoever counts what comes between begin and end counts what others asked for, too. */
+static void
+an_answer_checks_what_others_asked_for(void **state)
+{
+    (void)state;
+    struct audience *audience = audience_new(1, 100);
+    struct state_answer *answer = state_answer_new(audience);
+    struct viewer viewer = {0};
+    struct message message = {0};
+    char topic[TOPIC_BYTES];
+    struct auction *auction = audience_join(audience, "lot-1", &viewer);
+    uint64_t check = 0;
+    topic_shard(MESSAGE_EVENT, auction->shard, topic);
+    want(answer, topic);
+    expect(answer, 0, CHANGE_BEGIN, "", 0);
+    topic_auction(MESSAGE_EVENT, "lot-1", topic);
+    want(answer, topic);
+    for (int states = 0; message.change != CHANGE_END; states++) {
+        assert_true(states < 3);
+        assert_true(state_answer_step(answer, 0, &message));
+        if (message.change == CHANGE_STATE)
+            check += auction_check("lot-1");
+    }
+    assert_int_equal(check, 2 * auction_check("lot-1"));
+    assert_int_equal(message.joins, check);
+    audience_leave(audience, &viewer, 0);
+    state_answer_destroy(&answer);
+    audience_destroy(&audience);
+}
+
 static void
 answers_everything(void **state)
 {
@@ -294,8 +324,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_one_auction),    cmocka_unit_test(answers_a_shard_once),
-        cmocka_unit_test(answers_everything),     cmocka_unit_test(full_queue_becomes_shards),
+        cmocka_unit_test(answers_one_auction),
+        cmocka_unit_test(answers_a_shard_once),
+        cmocka_unit_test(an_answer_checks_what_others_asked_for),
+        cmocka_unit_test(answers_everything),
+        cmocka_unit_test(full_queue_becomes_shards),
         cmocka_unit_test(readers_have_the_truth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
