@@ -208,12 +208,26 @@ move_away(const char *path, struct spool_repair *repair, struct spool_error *err
     return 0;
 }
 
+/* Undoes that: the next attempt to open begins with the damaged file again. */
+static void
+move_back(const char *path, struct spool_repair *repair)
+{
+    char from[SPOOL_PATH_BYTES + 16], to[SPOOL_PATH_BYTES + 16];
+    snprintf(to, sizeof to, "%s-journal", path);
+    unlink(to); /* of the new one */
+    snprintf(from, sizeof from, "%s-journal", repair->moved_to);
+    rename(from, to);
+    rename(repair->moved_to, path);
+    repair->moved_to[0] = 0;
+}
+
 /* Statements over a damaged file, and over the new one. */
 struct rescue {
     sqlite3_stmt *from; /* its last columns are a checksum, or a text, and the bytes */
     sqlite3_stmt *to;
     sqlite3 *db;
     size_t count;
+    bool failed; /* the new file does not take them */
 };
 
 static bool
@@ -242,6 +256,8 @@ rescue_row(struct rescue *rescue)
         sqlite3_bind_value(rescue->to, column + 1, sqlite3_column_value(rescue->from, column));
     if (sqlite3_step(rescue->to) == SQLITE_DONE)
         rescue->count += (size_t)sqlite3_changes(rescue->db);
+    else
+        rescue->failed = true;
     sqlite3_reset(rescue->to);
 }
 
@@ -310,7 +326,12 @@ rescue_all(const char *path, sqlite3 *db, size_t *count, struct spool_error *err
     }
     sqlite3_close(damaged);
     *count = records.count;
-    return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) ? spool_file_fail(db, error) : 0;
+    if (!records.failed && !aside.failed)
+        return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) ? spool_file_fail(db, error) : 0;
+    error->failure = SPOOL_FAILED;
+    snprintf(error->text, sizeof error->text,
+             "the spool's file is damaged, and a new one cannot take what is left of it");
+    return -1;
 }
 
 /* An empty file is a sound database to SQLite; the mark tells that it once held tables. */
@@ -348,8 +369,11 @@ spool_file_open(const char *path, int lock, struct spool_repair *repair,
     result = open_file(path, &db) ? spool_file_fail(db, error) : prepare_file(db, path, error);
     if (!result)
         result = rescue_all(repair->moved_to, db, &repair->rescued, error);
-    if (!result)
-        return mark_made(db, lock, error);
-    sqlite3_close(db);
-    return NULL;
+    if (result)
+        sqlite3_close(db);
+    else
+        db = mark_made(db, lock, error);
+    if (result || !db)
+        move_back(path, repair);
+    return result ? NULL : db;
 }

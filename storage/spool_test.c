@@ -434,6 +434,32 @@ test_a_file_that_is_emptied_or_removed(void **state)
     }
 }
 
+/* Until there is room for a new file, the damaged one stays where it is. */
+static void
+test_damage_on_a_disk_that_is_full(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit all, some;
+    open_spool(fixture);
+    put_together(fixture);
+    spool_close(&fixture->spool);
+    int file = open(fixture->path, O_RDWR);
+    assert_int_equal(pwrite(file, "\3", 1, 18), 1); /* how it is written */
+    close(file);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &all);
+    some = (struct rlimit){.rlim_cur = 40000, .rlim_max = all.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &some);
+    int result = open_with(fixture, BYTES_MAX);
+    setrlimit(RLIMIT_FSIZE, &all);
+    assert_int_equal(result, -1);
+    assert_int_equal(fixture->error.failure, SPOOL_FAILED);
+    assert_int_equal(count_files(fixture, "spool.db.corrupt-*", false), 0);
+    open_spool(fixture);
+    assert_non_null(strstr(fixture->repair.moved_to, "spool.db.corrupt-"));
+    assert_int_equal(fixture->repair.rescued, RECORDS);
+}
+
 static void
 test_a_file_that_is_something_else(void **state)
 {
@@ -538,6 +564,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_emptied_or_removed, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_damage_on_a_disk_that_is_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_something_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_head, set_up, tear_down),
