@@ -276,12 +276,14 @@ collect(zsock_t *pipe, struct job **jobs, size_t *count)
 
 /* How long the thread may sleep before something is due. */
 static int64_t
-find_wait_ms(const struct snapshot_write *writer)
+find_wait_ms(const struct snapshot_write *writer, int64_t tend_ms)
 {
     int64_t now_ms = clock_mono_ms();
     int64_t due_ms =
         writer->log_ms < writer->retention.due_ms ? writer->log_ms : writer->retention.due_ms;
     int64_t drain_ms = spooling_due_ms(writer->spooling);
+    if (tend_ms < due_ms)
+        due_ms = tend_ms;
     if (!writer->prepared && writer->retry_ms < due_ms)
         due_ms = writer->retry_ms;
     if (writer->prepared && drain_ms < due_ms)
@@ -313,8 +315,9 @@ run_thread(zsock_t *pipe, void *arg)
     zsock_signal(pipe, 0);
     while (running) {
         reach_database(writer, &error);
+        int64_t tend_ms = spooling_tend(writer->spooling);
         zmq_pollitem_t item = {.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN};
-        zmq_poll(&item, 1, (long)find_wait_ms(writer));
+        zmq_poll(&item, 1, (long)find_wait_ms(writer, tend_ms));
         running = collect(pipe, jobs, &count);
         work_all(writer, pipe, jobs, count);
         drain_some(writer);

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uv.h>
+
+#include "backoff.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
@@ -27,7 +30,9 @@
 struct spooling {
     const struct store_settings *settings;
     struct metrics *metrics;
-    struct spool *spool; /* NULL: none, or to be opened again */
+    struct spool *spool;    /* NULL: none, or to be opened again */
+    struct backoff backoff; /* of that */
+    int64_t open_ms;        /* not before this monotonic time */
     _Atomic bool usable;
     struct encoder *encoder;
     int64_t due_ms; /* not before: the rate */
@@ -118,6 +123,8 @@ spooling_new(const struct store_settings *settings, struct metrics *metrics)
     struct spooling *spooling = mem_alloc(sizeof *spooling);
     spooling->settings = settings;
     spooling->metrics = metrics;
+    spooling->backoff = (struct backoff){.least_ms = settings->database_retry_ms,
+                                         .most_ms = settings->database_retry_max_ms};
     spooling->encoder = encoder_new();
     if (is_wanted(spooling) && open_spool(spooling, &error)) {
         log_error("store.spool", "cannot open the spool", LOG_STR("path", settings->spool_path),
@@ -192,6 +199,25 @@ spooling_keep(struct spooling *spooling, struct job **jobs, size_t count, const 
     atomic_store(&spooling->usable, true);
     spooling_report(spooling);
     return true;
+}
+
+int64_t
+spooling_tend(struct spooling *spooling)
+{
+    struct spool_error error;
+    uint32_t chance = 0;
+    if (!is_wanted(spooling) || spooling->spool)
+        return INT64_MAX;
+    if (clock_mono_ms() < spooling->open_ms)
+        return spooling->open_ms;
+    if (!open_spool(spooling, &error)) {
+        backoff_reset(&spooling->backoff);
+        return INT64_MAX;
+    }
+    note_failure(spooling, &error);
+    uv_random(NULL, NULL, &chance, sizeof chance, 0, NULL);
+    spooling->open_ms = clock_mono_ms() + backoff_next_ms(&spooling->backoff, chance);
+    return spooling->open_ms;
 }
 
 int64_t
@@ -470,6 +496,7 @@ spooling_report(struct spooling *spooling)
 {
     struct metrics *metrics = spooling->metrics;
     const struct spool *spool = spooling->spool;
+    metrics_set(metrics, METRIC_SPOOL_USABLE, spooling_usable(spooling));
     if (!spool)
         return;
     int64_t oldest_ms = spool_oldest_ms(spool), age_ms = clock_wall_ms() - oldest_ms;

@@ -53,5 +53,8 @@ const struct metric store_metric_table[METRIC_COUNT] = {
                             "What nobody accepts and people should look at."},
     [METRIC_SPOOL_DAMAGED] = {"headcount_store_spool_damaged_total", NULL, METRIC_COUNTER,
                               "Damaged files and records found."},
+    [METRIC_SPOOL_USABLE] = {"headcount_store_spool_usable", NULL, METRIC_GAUGE,
+                             "Whether there is a spool that takes snapshots; what waits in one "
+                             "that cannot be opened is not in the other figures."},
     BUS_REFUSED_ROWS(METRIC_PEERS_REFUSED),
 };

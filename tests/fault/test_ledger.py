@@ -152,6 +152,8 @@ def own_database(request, tmp_path):
 def wait_settled(system):
     """Nothing is on its way: no spool, no outbox holds anything but the window just closed."""
     for store in system.of("store"):
+        usable = "headcount_store_spool_usable"
+        wait_until(lambda s=store: s.metric(usable) == 1, 30, "the spools to be usable")
         spooled = "headcount_store_spool_batches"
         wait_until(lambda s=store: s.metric(spooled) == 0, SPOOL_SECONDS, "the spools to be empty")
     for sampler in system.of("sampler"):

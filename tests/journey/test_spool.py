@@ -278,6 +278,26 @@ def test_a_damaged_spool_is_set_aside_and_what_is_left_of_it_is_kept(make_store)
     assert len(stored_times(system)) == rescued * 20
 
 
+def test_a_spool_that_could_not_be_opened_at_the_start_is_drained_later(make_store):
+    system = make_store()
+    rows = minutes(3)
+    with locked(system):
+        spool(system, *rows)
+        system.store.kill9()
+    lock = spool_path(system).with_name(spool_path(system).name + ".lock")
+    kept = lock.rename(lock.with_name("kept"))
+    lock.mkdir()  # as a disk that takes nothing, it passes
+    system.store.start().wait_ready()
+    assert system.store.log_lines("store.spool", "error")
+    assert system.store.metric("headcount_store_spool_usable") == 0
+    assert not stored_times(system)
+    lock.rmdir()
+    kept.rename(lock)
+    wait_until(lambda: stored_times(system), what="it to be drained")
+    assert stored_times(system) == [row["timestamp"] for row in rows]
+    assert system.store.metric("headcount_store_spool_usable") == 1
+
+
 def test_a_spool_belongs_to_one_store(make_store):
     system = make_store()
     second = run_program(
