@@ -318,10 +318,22 @@ on_read(struct outbox_disk *disk, struct outbox_task *task)
 }
 
 static void
+note_found(struct outbox_disk *disk, size_t batches)
+{
+    if (!batches)
+        return;
+    disk->parked += batches;
+    log_warn("sampler.outbox_waiting",
+             "batches of before that no store has acknowledged wait in the outbox",
+             LOG_INT("batches", (int64_t)batches));
+}
+
+static void
 on_done(void *arg, struct outbox_task *task)
 {
     struct outbox_disk *disk = arg;
     disk->asked--;
+    note_found(disk, task->found);
     if (task->kind == OUTBOX_PUT)
         on_put(disk, task);
     else if (task->kind == OUTBOX_READ)
@@ -365,7 +377,8 @@ outbox_disk_new(const struct outbox_disk_options *options, char *error, size_t e
                                            .done = on_done,
                                            .arg = disk};
     disk->options = *options;
-    disk->writer = outbox_writer_new(&writer, &disk->parked, error, error_bytes);
+    size_t found = 0;
+    disk->writer = outbox_writer_new(&writer, &found, error, error_bytes);
     if (!disk->writer) {
         free(disk);
         return NULL;
@@ -374,10 +387,7 @@ outbox_disk_new(const struct outbox_disk_options *options, char *error, size_t e
     uv_timer_init(options->loop, &disk->timer);
     disk->timer.data = disk;
     metrics_set(options->metrics, METRIC_DISK_BYTES_MAX, options->bytes_max);
-    if (disk->parked)
-        log_warn("sampler.outbox_waiting",
-                 "batches of before that no store has acknowledged wait in the outbox",
-                 LOG_INT("batches", (int64_t)disk->parked));
+    note_found(disk, found);
     report(disk);
     return disk;
 }

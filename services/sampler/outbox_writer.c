@@ -24,6 +24,7 @@
 struct outbox_writer {
     struct outbox_writer_options options;
     struct spool *spool; /* NULL: to be opened again; the thread's */
+    bool opened;         /* once in this run; the thread's */
     pthread_t thread;
     pthread_mutex_t mutex; /* of the three below */
     pthread_cond_t wanted;
@@ -182,6 +183,10 @@ do_some(struct outbox_writer *writer, struct outbox_task *first)
     struct spool_error error;
     size_t count = gather(first, tasks);
     int result = writer->spool ? 0 : open_spool(writer, &error);
+    if (!result && !writer->opened) {
+        writer->opened = true;
+        first->found = spool_records(writer->spool);
+    }
     if (!result && first->kind == OUTBOX_PUT)
         result = put(writer, tasks, count, &error);
     else if (!result && first->kind == OUTBOX_DROP)
@@ -272,6 +277,7 @@ outbox_writer_new(const struct outbox_writer_options *options, size_t *records, 
         log_error("sampler.outbox_failed", "the outbox on disk cannot be used for now",
                   LOG_STR("path", options->path), LOG_STR("reason", failure.text));
     }
+    writer->opened = writer->spool;
     *records = writer->spool ? spool_records(writer->spool) : 0;
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_cond_init(&writer->wanted, NULL);

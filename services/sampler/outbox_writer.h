@@ -35,6 +35,7 @@ struct outbox_task {
     bool failed;
     char reason[256];   /* failed */
     int64_t bytes_kept; /* in the file now */
+    size_t found;       /* records of before, where this was what opened the file at last */
     struct outbox_task *prev, *next;
 };
 

@@ -1,5 +1,6 @@
 """What no store has acknowledged yet outlives the sampler: on its disk, stored once, later."""
 
+import datetime
 import os
 
 import pytest
@@ -167,6 +168,28 @@ def test_a_damaged_file_is_set_aside(system):
     assert system.sampler.metric("headcount_sampler_outbox_damaged_total") == 1
     system.store.start().wait_ready()
     wait_until(lambda: len(times(system)) > 1, 20, "snapshots again")
+
+
+def test_a_file_that_could_not_be_opened_at_the_start_is_sent_later(system):
+    start(system)
+    system.store.kill9()
+    wait_held(system, 3)
+    wait_durable(system)
+    known = set(times(system))
+    system.sampler.kill9()
+    lock = outbox_path(system).with_name(outbox_path(system).name + ".lock")
+    kept = lock.rename(lock.with_name("kept"))
+    lock.mkdir()  # as a disk that takes nothing, it passes
+    system.sampler.start().wait_ready()
+    assert system.sampler.log_lines("sampler.outbox_failed")
+    lock.rmdir()
+    kept.rename(lock)
+    system.store.start().wait_ready()
+    wait_until(lambda: system.sampler.log_lines("sampler.outbox_waiting"), 20, "the batches of before")
+    settle(system)
+    seconds = [datetime.datetime.fromisoformat(time).timestamp() for time in times(system)]
+    after = seconds[len(known) : len(known) + 3]
+    assert after == [seconds[len(known) - 1] + number for number in (1, 2, 3)]
 
 
 def test_one_file_is_for_one_sampler(system):
