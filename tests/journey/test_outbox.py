@@ -186,10 +186,13 @@ def test_a_file_that_could_not_be_opened_at_the_start_is_sent_later(system):
     kept.rename(lock)
     system.store.start().wait_ready()
     wait_until(lambda: system.sampler.log_lines("sampler.outbox_waiting"), 20, "the batches of before")
-    settle(system)
-    seconds = [datetime.datetime.fromisoformat(time).timestamp() for time in times(system)]
-    after = seconds[len(known) : len(known) + 3]
-    assert after == [seconds[len(known) - 1] + number for number in (1, 2, 3)]
+
+    def none_is_missing():
+        moments = [datetime.datetime.fromisoformat(time).timestamp() for time in times(system)]
+        last = moments[len(known) - 1]
+        return moments[len(known) : len(known) + 3] == [last + 1, last + 2, last + 3]
+
+    wait_until(none_is_missing, 20, "those before the kill")
 
 
 def test_one_file_is_for_one_sampler(system):
