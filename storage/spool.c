@@ -131,8 +131,7 @@ spool_open(const struct spool_options *options, struct spool **opened,
     spool->db = db;
     spool->lock = lock;
     spool->path = mem_text(options->path);
-    spool_file_reserve(spool->path);
-    spool->reserved = true;
+    spool->reserved = spool_file_reserve(spool->path);
     spool->bytes_max = options->bytes_max;
     note_sizes(spool);
     note_oldest(spool);
@@ -335,14 +334,25 @@ spool_drop(struct spool *spool, const int64_t *ids, size_t count, struct spool_e
     }
     if (result)
         return -1;
-    if (!spool->records && !spool->reserved) {
-        spool_file_reserve(spool->path);
-        spool->reserved = true;
-    }
+    if (!spool->records && !spool->reserved)
+        spool->reserved = spool_file_reserve(spool->path);
     note_oldest(spool);
     if (!spool->records) /* the file gives its room back; should that fail, it is reused */
         sqlite3_exec(spool->db, "PRAGMA incremental_vacuum", NULL, NULL, NULL);
     return 0;
+}
+
+int
+spool_probe(struct spool *spool, struct spool_error *error)
+{
+    if (sqlite3_exec(spool->db, "PRAGMA user_version=0", NULL, NULL, NULL))
+        return fail(spool, error);
+    if (!spool->reserved)
+        spool->reserved = spool_file_reserve(spool->path);
+    if (spool->reserved)
+        return 0;
+    *error = (struct spool_error){.failure = SPOOL_FAILED, .text = "the disk is nearly full"};
+    return -1;
 }
 
 int

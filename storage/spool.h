@@ -67,6 +67,10 @@ int spool_read(struct spool *spool, int64_t id, size_t size_max, struct spool_re
 int spool_drop(struct spool *spool, const int64_t *ids, size_t count,
                struct spool_error *error);
 
+/* Writes to the file, but no record, to see whether it takes some again; sets room aside on the
+ * disk for taking them out. */
+int spool_probe(struct spool *spool, struct spool_error *error);
+
 /* Keeps, for people to look at, what nobody accepts: table set_aside of the file. The same
  * subject with the same bytes is kept once. */
 int spool_set_aside(struct spool *spool, const char *subject, const char *reason,

@@ -93,18 +93,19 @@ spool_file_lock(const char *path, struct spool_error *error)
     return lock;
 }
 
-void
+bool
 spool_file_reserve(const char *path)
 {
     char name[SPOOL_PATH_BYTES + 16];
     snprintf(name, sizeof name, "%s.reserve", path);
     int file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0)
-        return;
+        return false;
     int failed = posix_fallocate(file, 0, RESERVE_BYTES);
     close(file);
     if (failed)
         unlink(name);
+    return !failed;
 }
 
 bool

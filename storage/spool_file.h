@@ -18,9 +18,9 @@ void spool_file_sum(const void *bytes, size_t size, unsigned char sum[SPOOL_SUM_
  * end, or -1. */
 int spool_file_lock(const char *path, struct spool_error *error);
 
-/* Sets room aside on the disk, as far as there is some, for taking records out of the spool of
- * a full disk: that needs a journal. */
-void spool_file_reserve(const char *path);
+/* Sets room aside on the disk for taking records out of the spool of a full one: that needs a
+ * journal. False: there is not so much left. */
+bool spool_file_reserve(const char *path);
 
 /* Gives that room back; false: there was none. */
 bool spool_file_release(const char *path);

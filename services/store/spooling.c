@@ -67,6 +67,7 @@ spooling_note_failure(struct spooling *spooling, const struct spool_error *error
     int64_t suppressed;
     struct spool_error ignored;
     atomic_store(&spooling->usable, false);
+    spooling->broken = error->failure == SPOOL_FAILED; /* a full one is drained */
     if (log_allowed(&spooling->error_limit, clock_mono_ms(), LOG_MS, &suppressed))
         log_error("store.spool_failed", "the spool cannot be used",
                   LOG_STR("reason", error->text), LOG_INT("suppressed", suppressed));
@@ -177,18 +178,21 @@ spooling_tend(struct spooling *spooling)
 {
     struct spool_error error;
     uint32_t chance = 0;
-    if (!is_wanted(spooling) || spooling->spool)
+    bool sound = spooling->spool && (spooling_usable(spooling) || !spooling->broken);
+    if (!is_wanted(spooling) || sound)
         return INT64_MAX;
-    if (clock_mono_ms() < spooling->open_ms)
-        return spooling->open_ms;
-    if (!open_spool(spooling, &error)) {
+    if (clock_mono_ms() < spooling->attempt_ms)
+        return spooling->attempt_ms;
+    if (!(spooling->spool ? spool_probe(spooling->spool, &error)
+                          : open_spool(spooling, &error))) {
         backoff_reset(&spooling->backoff);
+        atomic_store(&spooling->usable, true);
         return INT64_MAX;
     }
     spooling_note_failure(spooling, &error);
     uv_random(NULL, NULL, &chance, sizeof chance, 0, NULL);
-    spooling->open_ms = clock_mono_ms() + backoff_next_ms(&spooling->backoff, chance);
-    return spooling->open_ms;
+    spooling->attempt_ms = clock_mono_ms() + backoff_next_ms(&spooling->backoff, chance);
+    return spooling->attempt_ms;
 }
 
 void

@@ -25,8 +25,9 @@ void spooling_destroy(struct spooling **spooling);
 bool spooling_keep(struct spooling *spooling, struct job **jobs, size_t count,
                    const char **reason);
 
-/* Opens a spool that could not be used again, when that is due: what is in it is to be handed
- * on. When to call next, as monotonic time; INT64_MAX: there is nothing to be done. */
+/* Tries a spool again that could not be opened or written, when that is due: what is in it is
+ * to be handed on. When to call next, as monotonic time; INT64_MAX: there is nothing to be
+ * done. */
 int64_t spooling_tend(struct spooling *spooling);
 
 /* When spooling_drain() has work, as monotonic time; INT64_MAX: nothing is kept. */

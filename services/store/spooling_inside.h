@@ -16,8 +16,9 @@ struct spooling {
     const struct store_settings *settings;
     struct metrics *metrics;
     struct spool *spool;    /* NULL: none, or to be opened again */
-    struct backoff backoff; /* of that */
-    int64_t open_ms;        /* not before this monotonic time */
+    struct backoff backoff; /* of attempts to use it again */
+    int64_t attempt_ms;     /* not before this monotonic time */
+    bool broken;            /* the disk took nothing: it is asked again */
     _Atomic bool usable;
     struct encoder *encoder;
     int64_t due_ms; /* not before: the rate */

@@ -187,6 +187,23 @@ def test_a_full_disk_loses_nothing(make_store, tmp_path):
         system.stop()
 
 
+def test_a_disk_that_has_room_again_is_used_again(make_store, tmp_path):
+    """Though nothing is handed in meanwhile."""
+    usable = "headcount_store_spool_usable"
+    with SmallDisk(tmp_path / "small", "2m") as disk:
+        system = make_store(store={"SPOOL_PATH": disk.path / "spool.db"})
+        disk.fill()
+        with locked(system):
+            ack = system.store_request(batch(*minutes(500)), timeout=20)
+            assert ack["code"] == "unavailable" and "cannot be written" in ack["message"]
+            assert system.store.metric(usable) == 0
+            wait_until(lambda: not system.store.ready(), what="a store that can do neither")
+            disk.empty()
+            wait_until(lambda: system.store.metric(usable) == 1, what="the spool")
+            wait_until(system.store.ready, what="the store to be ready")
+        system.stop()
+
+
 def test_a_database_whose_disk_is_full(make_store, tmp_path):
     """And whose spool has room."""
     with SmallDisk(tmp_path / "small", "1m") as disk:
