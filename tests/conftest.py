@@ -25,6 +25,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("beside") is None)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests tell with record_property("told", …), those of several workers too."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in reports:
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == "told":
+                    terminalreporter.write_line(value)
+
+
 def _limited(item):
     mark = item.get_closest_marker("limit")
     seconds = mark.args[0] if mark else LIMIT_SECONDS
