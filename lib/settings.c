@@ -1,4 +1,5 @@
 /* Table → parsed settings. In: environment and argv; out: a filled struct or one clear line. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,11 +10,12 @@
 
 #include "log.h"
 #include "mem.h"
+#include "secret_file.h"
 #include "settings.h"
 #include "settings_flags.h"
 #include "settings_print.h"
 
-#define SECRET_BYTES 4096
+#define SECRET_BYTES 8192 /* more than any may have: none is cut short unnoticed */
 
 struct reader {
     const struct settings_program *program;
@@ -128,28 +130,47 @@ take_value(struct reader *reader, const struct setting *setting, const char *val
     case SETTING_TEXT:
     case SETTING_LIST:
     case SETTING_SECRET:
+    case SETTING_SPARE_SECRET:
         break;
     }
     return take_text(reader, setting, value);
 }
 
-/* The first line of a secret's file. */
+static bool
+is_secret(const struct setting *setting)
+{
+    return setting->type == SETTING_SECRET || setting->type == SETTING_SPARE_SECRET;
+}
+
+/* A secret travels in headers and URIs: what those do not carry could never match. */
+static int
+take_secret_text(struct reader *reader, const struct setting *setting, const char *value)
+{
+    size_t length = strlen(value);
+    bool fits = !length || (*value != ' ' && value[length - 1] != ' ');
+    for (const char *c = value; *c && fits; c++)
+        fits = !iscntrl((unsigned char)*c);
+    if (!fits)
+        return fail(reader, setting->name, "has a space at an end, or a control character",
+                    "neither");
+    return take_text(reader, setting, value);
+}
+
 static int
 take_secret_file(struct reader *reader, const struct setting *setting, const char *path)
 {
-    char line[SECRET_BYTES];
-    FILE *file = fopen(path, "re");
-    if (!file || !fgets(line, sizeof line, file)) {
-        char problem[SETTINGS_ERROR_BYTES / 2];
-        snprintf(problem, sizeof problem, "cannot read its file '%.100s' (%s)", path,
-                 file && !ferror(file) ? "empty" : strerror(errno));
-        if (file)
-            fclose(file);
-        return fail(reader, setting->name, problem, "a readable file with the value in it");
+    char line[SECRET_BYTES], text[SETTINGS_ERROR_BYTES / 2];
+    const char *problem;
+    enum secret_file found = secret_file_read(path, line, sizeof line, &problem);
+    if (found == SECRET_FILE_NONE && setting->type == SETTING_SPARE_SECRET)
+        return 0;
+    int result = -1;
+    if (found == SECRET_FILE_READ) {
+        result = take_secret_text(reader, setting, line);
+    } else {
+        snprintf(text, sizeof text, "cannot read its file '%.100s' (%s)", path, problem);
+        fail(reader, setting->name, text, "a readable file with the value in it");
     }
-    fclose(file);
-    line[strcspn(line, "\r\n")] = 0;
-    int result = take_text(reader, setting, line);
     explicit_bzero(line, sizeof line);
     return result;
 }
@@ -163,7 +184,7 @@ take_secret(struct reader *reader, const struct setting *setting, const char *fl
     if (path && *path)
         return take_secret_file(reader, setting, path);
     const char *value = getenv(setting->name);
-    return value && *value ? take_text(reader, setting, value) : 0;
+    return value && *value ? take_secret_text(reader, setting, value) : 0;
 }
 
 static int
@@ -171,7 +192,7 @@ read_one(struct reader *reader, size_t index)
 {
     const struct setting *setting = &reader->program->table[index];
     const char *flag = reader->flags.values[index];
-    if (setting->type == SETTING_SECRET)
+    if (is_secret(setting))
         return take_secret(reader, setting, flag);
     const char *variable = getenv(setting->name);
     const char *value = flag ? flag : variable && *variable ? variable : setting->fallback;
@@ -220,6 +241,17 @@ read_settings(struct reader *reader, int argc, char **argv)
     return 0;
 }
 
+/* A value that is repeated may hold anything: what is told of it is one line, and moves no
+ * cursor. */
+static void
+print_error(const struct settings_program *program, char *error)
+{
+    for (char *c = error; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            *c = '?';
+    fprintf(stderr, "%s: %s\n", program->name, error);
+}
+
 int
 settings_read(const struct settings_program *program, int argc, char **argv, void *settings,
               int *first_operand)
@@ -227,7 +259,7 @@ settings_read(const struct settings_program *program, int argc, char **argv, voi
     struct reader reader = {.program = program, .settings = settings};
     int status = read_settings(&reader, argc, argv);
     if (*reader.error)
-        fprintf(stderr, "%s: %s\n", program->name, reader.error);
+        print_error(program, reader.error);
     if (first_operand)
         *first_operand = reader.flags.first_operand;
     settings_flags_free(program, &reader.flags);
@@ -244,7 +276,7 @@ settings_free(const struct settings_program *program, void *settings)
         if (setting->type == SETTING_NUMBER || setting->type == SETTING_SWITCH)
             continue;
         char **member = (char **)((char *)settings + setting->offset);
-        if (*member && setting->type == SETTING_SECRET)
+        if (*member && is_secret(setting))
             explicit_bzero(*member, strlen(*member));
         free(*member);
         *member = NULL;

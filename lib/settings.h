@@ -25,7 +25,8 @@ enum setting_type {
     SETTING_SWITCH, /* bool: true or false */
     SETTING_CHOICE, /* char *: one of choices, "text|json" */
     SETTING_LIST,   /* char *: like text; its flag may be repeated, the values joined by ',' */
-    SETTING_SECRET  /* char *: like text, from the environment or a file only */
+    SETTING_SECRET, /* char *: like text, from the environment or a file only */
+    SETTING_SPARE_SECRET /* the same; not given while its file is missing or empty */
 };
 
 struct setting {

@@ -11,7 +11,8 @@ void
 settings_flag(const struct setting *setting, char flag[SETTINGS_FLAG_BYTES])
 {
     snprintf(flag, SETTINGS_FLAG_BYTES, "%s%s", setting->name,
-             setting->type == SETTING_SECRET ? "_FILE" : "");
+             setting->type == SETTING_SECRET || setting->type == SETTING_SPARE_SECRET ? "_FILE"
+                                                                                      : "");
     for (char *c = flag; *c; c++)
         *c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
 }
@@ -31,8 +32,11 @@ describe_range(const struct setting *setting, char range[RANGE_BYTES])
         snprintf(range, RANGE_BYTES, "%s", setting->choices);
         return;
     case SETTING_SECRET:
-        snprintf(range, RANGE_BYTES, "%lld to %lld characters, from %s or a file",
-                 (long long)setting->min, (long long)setting->max, setting->name);
+    case SETTING_SPARE_SECRET:
+        snprintf(range, RANGE_BYTES, "%lld to %lld characters, from %s or a file%s",
+                 (long long)setting->min, (long long)setting->max, setting->name,
+                 setting->type == SETTING_SPARE_SECRET ? ", which may be missing or empty"
+                                                       : "");
         return;
     case SETTING_TEXT:
     case SETTING_LIST:

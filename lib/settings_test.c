@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -20,6 +21,7 @@ struct example {
     bool open;
     char *endpoints;
     char *key;
+    char *old_key;
 };
 
 #define AT(member_) offsetof(struct example, member_)
@@ -30,6 +32,7 @@ static const struct setting table[] = {
     {"OPEN", SETTING_SWITCH, AT(open), "false", 0, 0, "", NULL, "Whether open."},
     {"ENDPOINTS", SETTING_LIST, AT(endpoints), "a,b", 0, 0, "", NULL, "A list."},
     {"API_KEY", SETTING_SECRET, AT(key), NULL, 8, 16, "", NULL, "The key."},
+    {"OLD_KEY", SETTING_SPARE_SECRET, AT(old_key), NULL, 8, 16, "", NULL, "The one before."},
 };
 #define ROWS (sizeof table / sizeof *table)
 
@@ -296,12 +299,88 @@ test_secret_from_file(void **state)
     expect_error("API_KEY: cannot read its file", "Is a directory", NULL);
 }
 
+/* What could not be typed into a header, or would be cut, is no key. */
+static void
+test_secret_that_is_no_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *problem;
+    } wrong[] = {
+        {"abcdefgh\0ijkl\n", 14, "its first line is no text"},
+        {"abcdefghij \n", 12, "has a space at an end"},
+        {" abcdefghij\n", 12, "has a space at an end"},
+        {"abcde\tfghij\n", 12, "a control character"},
+    };
+    char path[] = "/tmp/headcount-settings-XXXXXX";
+    int file = mkstemp(path);
+    setenv("API_KEY_FILE", path, 1);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(ftruncate(file, 0), 0);
+        assert_int_equal(pwrite(file, wrong[i].bytes, wrong[i].size, 0), wrong[i].size);
+        assert_int_equal(run(NULL), EXIT_CONFIGURATION);
+        expect_error("API_KEY: ", wrong[i].problem, NULL);
+        assert_null(strstr(err, "abcde"));
+    }
+    close(file);
+    unlink(path);
+}
+
+static void
+test_secret_from_a_pipe_is_not_waited_for(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/headcount-settings-XXXXXX";
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(run("--api-key-file", path, NULL), EXIT_CONFIGURATION);
+    expect_error("API_KEY: cannot read its file", "is no regular file", NULL);
+    unlink(path);
+}
+
+/* The key of before may be taken away: that is what it is for. */
+static void
+test_spare_secret(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/headcount-settings-XXXXXX";
+    int file = mkstemp(path);
+    assert_int_equal(run("--old-key-file", path, NULL), SETTINGS_RUN);
+    assert_null(settings.old_key);
+    assert_int_equal(dprintf(file, "\n"), 1);
+    assert_int_equal(run("--old-key-file", path, NULL), SETTINGS_RUN);
+    assert_null(settings.old_key);
+    assert_int_equal(pwrite(file, "short\n", 6, 0), 6);
+    assert_int_equal(run("--old-key-file", path, NULL), EXIT_CONFIGURATION);
+    assert_int_equal(pwrite(file, "the-key-before\n", 15, 0), 15);
+    assert_int_equal(run("--old-key-file", path, NULL), SETTINGS_RUN);
+    assert_string_equal(settings.old_key, "the-key-before");
+    close(file);
+    unlink(path);
+    assert_int_equal(run("--old-key-file", path, NULL), SETTINGS_RUN);
+    assert_null(settings.old_key);
+    assert_int_equal(run("--old-key-file", "/tmp", NULL), EXIT_CONFIGURATION);
+    expect_error("OLD_KEY: cannot read its file", "Is a directory", NULL);
+}
+
+static void
+test_an_error_is_one_line(void **state)
+{
+    (void)state;
+    assert_int_equal(run("--interval-ms", "1\n2\x1b[31m", NULL), EXIT_CONFIGURATION);
+    expect_error("INTERVAL_MS: '1?2?[31m' is not a whole number", NULL);
+}
+
 static void
 test_help(void **state)
 {
     (void)state;
-    const char *flags[] = {"--log-level",   "--log-format", "--core-files", "--name",
-                           "--interval-ms", "--open",       "--endpoints",  "--api-key-file"};
+    const char *flags[] = {"--log-level", "--log-format",   "--core-files",
+                           "--name",      "--interval-ms",  "--open",
+                           "--endpoints", "--api-key-file", "--old-key-file"};
     assert_int_equal(run("--help", NULL), 0);
     for (size_t i = 0; i < ROWS; i++) {
         char line[128];
@@ -350,6 +429,10 @@ main(void)
         TEST(test_secret_from_environment),
         TEST(test_secret_never_from_arguments),
         TEST(test_secret_from_file),
+        TEST(test_secret_that_is_no_text),
+        TEST(test_secret_from_a_pipe_is_not_waited_for),
+        TEST(test_spare_secret),
+        TEST(test_an_error_is_one_line),
         TEST(test_help),
         TEST(test_check),
     };

@@ -33,6 +33,11 @@
         .name = name_, .type = SETTING_SECRET, .offset = AT(member_), .min = min_,             \
         .max = max_, .unit = "", .help = help_                                                 \
     }
+#define SPARE(name_, member_, help_)                                                           \
+    {                                                                                          \
+        .name = name_, .type = SETTING_SPARE_SECRET, .offset = AT(member_), .min = KEY_MIN,    \
+        .max = KEY_MAX, .unit = "", .help = help_                                              \
+    }
 
 static const struct setting table[] = {
     SETTINGS_COMMON(struct api_settings, common),
@@ -75,12 +80,12 @@ static const struct setting table[] = {
            "A request that no store acknowledges for so long is answered with 503."),
     SECRET("INTERNAL_API_KEY", internal_api_key, KEY_MIN, KEY_MAX,
            "Key that posted snapshots carry, and that the store accepts from us. Required."),
-    SECRET("INTERNAL_API_KEY_PREVIOUS", internal_api_key_previous, KEY_MIN, KEY_MAX,
-           "A second key that posted snapshots may carry, while keys are changed."),
+    SPARE("INTERNAL_API_KEY_PREVIOUS", internal_api_key_previous,
+          "A second key that posted snapshots may carry, while keys are changed."),
     SECRET("ADMIN_API_KEY", admin_api_key, KEY_MIN, KEY_MAX,
            "Key for settings and, unless ANALYTICS_PUBLIC, for analytics. Required."),
-    SECRET("ADMIN_API_KEY_PREVIOUS", admin_api_key_previous, KEY_MIN, KEY_MAX,
-           "A second key that is taken for it, while keys are changed."),
+    SPARE("ADMIN_API_KEY_PREVIOUS", admin_api_key_previous,
+          "A second key that is taken for it, while keys are changed."),
     NUMBER("WRONG_KEYS_PER_MINUTE", wrong_keys_per_minute, "60", 0, 60000, "",
            "Wrong keys of one IPv4 address or one IPv6 network of 64 bits, as many at once; "
            "beyond, no key of it is looked at for a while. 0: no limit."),

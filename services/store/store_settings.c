@@ -15,7 +15,7 @@ static const struct setting table[] = {
     SETTINGS_BUS(struct store_settings, bus),
     {"INTERNAL_API_KEY", SETTING_SECRET, AT(internal_api_key), NULL, 8, KEY_BYTES_MAX, "", NULL,
      "The key that every request must carry."},
-    {"INTERNAL_API_KEY_PREVIOUS", SETTING_SECRET, AT(internal_api_key_previous), NULL, 8,
+    {"INTERNAL_API_KEY_PREVIOUS", SETTING_SPARE_SECRET, AT(internal_api_key_previous), NULL, 8,
      KEY_BYTES_MAX, "", NULL, "A second key that is taken, while keys are changed."},
     {"MONGODB_URI", SETTING_SECRET, AT(mongodb_uri), NULL, 1, 4000, "", NULL,
      "The MongoDB to write to; without it the SQLite file is used."},

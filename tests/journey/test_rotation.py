@@ -24,6 +24,10 @@ class Keys:
             self.values[name] = value
             (self.folder / name).write_text(value + "\n")
 
+    def take_away(self, *names):
+        for name in names:
+            (self.folder / name).unlink()
+
     def settings(self, *names):
         return {f"{name}_FILE": str(self.folder / name) for name in names}
 
@@ -31,12 +35,7 @@ class Keys:
 @pytest.fixture
 def keys(tmp_path):
     keys = Keys(tmp_path)
-    keys.write(
-        INTERNAL_API_KEY="internal-key-1",
-        INTERNAL_API_KEY_PREVIOUS="internal-key-0",
-        ADMIN_API_KEY="admin-key-one",
-        ADMIN_API_KEY_PREVIOUS="admin-key-nil",
-    )
+    keys.write(INTERNAL_API_KEY="internal-key-1", ADMIN_API_KEY="admin-key-one", ADMIN_API_KEY_PREVIOUS="")
     return keys
 
 
@@ -108,7 +107,7 @@ def test_keys_are_changed_without_a_refusal(system, keys):
     assert system.api.metric("headcount_api_previous_key_total") == 2
     read_again(system.sampler)
 
-    keys.write(INTERNAL_API_KEY_PREVIOUS="another-key", ADMIN_API_KEY_PREVIOUS="another-key")
+    keys.take_away("INTERNAL_API_KEY_PREVIOUS", "ADMIN_API_KEY_PREVIOUS")
     read_again(system.store)
     read_again(system.api)
     assert store_code(system, "internal-key-1") == "unauthorized"

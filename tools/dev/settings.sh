@@ -8,7 +8,7 @@ Made by `tools/dev/settings.sh` from each program's `--help-markdown`. Every set
 variable of this name or from the flag of the same name (`LOG_LEVEL`, `--log-level`); the flag wins. An empty variable
 counts as not given; where a setting may be empty ("Empty: none"), give an empty flag (`--spool-path=`). A secret is
 never taken from an argument: it is read from the environment, or from the first line of the file that
-`NAME_FILE` (or `--name-file`) names.
+`NAME_FILE` (or `--name-file`) names, a regular file (no pipe). Where both are given, the file counts.
 
 END
 for program in services/gateway/headcount-gateway services/sampler/headcount-sampler \
