@@ -19,6 +19,7 @@ enum spool_failure {
     SPOOL_FULL,    /* no room within bytes_max */
     SPOOL_CORRUPT, /* the file is damaged: close it and open it again */
     SPOOL_IN_USE,  /* by another process */
+    SPOOL_FOREIGN, /* a sound database of something else: it is left as it is */
     SPOOL_FAILED   /* the disk is full, gone or not to be written: try again later */
 };
 

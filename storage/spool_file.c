@@ -170,9 +170,31 @@ is_of_content(sqlite3 *db, const char *path)
     return none || code == SQLITE_ERROR || !is_written_as_ours(path);
 }
 
+/* Whether it is a sound database of somebody else's. It is not ours to replace. */
+static bool
+is_foreign(sqlite3 *db)
+{
+    static const char others[] =
+        "SELECT count(*)>0 AND NOT sum(name IN ('records','set_aside'))"
+        " FROM sqlite_schema WHERE type='table'";
+    return is_answered(db, others, "1") && is_answered(db, "PRAGMA quick_check(1)", "ok");
+}
+
+static int
+fail_as_foreign(const char *path, struct spool_error *error)
+{
+    error->failure = SPOOL_FOREIGN;
+    snprintf(error->text, sizeof error->text,
+             "%.150s is a database of something else; allowed: a spool's own file, or none yet",
+             path);
+    return -1;
+}
+
 static int
 prepare_file(sqlite3 *db, const char *path, struct spool_error *error)
 {
+    if (is_foreign(db))
+        return fail_as_foreign(path, error);
     if (is_written_as_ours(path) && is_answered(db, "PRAGMA quick_check(1)", "ok") &&
         !sqlite3_exec(db, schema, NULL, NULL, NULL) && is_answered(db, made_of, expected) &&
         is_answered(db, ids, "1"))

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -474,6 +475,27 @@ test_a_file_that_is_something_else(void **state)
     put_all(fixture, 0, 1);
 }
 
+/* A path set wrongly must cost nobody their data. */
+static void
+test_a_database_of_something_else(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *other;
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other,
+                                  "PRAGMA journal_mode=WAL; CREATE TABLE auctions(id);"
+                                  "INSERT INTO auctions VALUES(1)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(open_with(fixture, BYTES_MAX), -1);
+    assert_int_equal(fixture->error.failure, SPOOL_FOREIGN);
+    assert_non_null(strstr(fixture->error.text, "is a database of something else"));
+    assert_int_equal(count_files(fixture, "spool.db.corrupt-*", false), 0);
+    assert_int_equal(sqlite3_exec(other, "UPDATE auctions SET id=2", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(other);
+}
+
 /* Maps the closed file to change it. */
 static char *
 map_file(const struct fixture *fixture, size_t *size)
@@ -566,6 +588,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_damage_on_a_disk_that_is_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_something_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_database_of_something_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_head, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_damaged_pages, set_up, tear_down),

@@ -268,7 +268,8 @@ outbox_writer_new(const struct outbox_writer_options *options, size_t *records, 
     struct outbox_writer *writer = mem_alloc(sizeof *writer);
     writer->options = *options;
     if (open_spool(writer, &failure)) {
-        if (failure.failure == SPOOL_IN_USE || access(options->path, F_OK)) {
+        if (failure.failure == SPOOL_IN_USE || failure.failure == SPOOL_FOREIGN ||
+            access(options->path, F_OK)) {
             snprintf(error, error_bytes, "OUTBOX_PATH: cannot open %s: %s", options->path,
                      failure.text);
             free(writer);

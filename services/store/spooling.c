@@ -101,7 +101,8 @@ spooling_new(const struct store_settings *settings, struct metrics *metrics)
     if (is_wanted(spooling) && open_spool(spooling, &error)) {
         log_error("store.spool", "cannot open the spool", LOG_STR("path", settings->spool_path),
                   LOG_STR("reason", error.text));
-        if (error.failure == SPOOL_IN_USE || access(settings->spool_path, F_OK))
+        if (error.failure == SPOOL_IN_USE || error.failure == SPOOL_FOREIGN ||
+            access(settings->spool_path, F_OK))
             spooling_destroy(&spooling); /* a setting is wrong */
     }
     return spooling;

@@ -1,5 +1,6 @@
 /* The table that the store's flags, environment, --help and documentation come from. */
 #include <stdio.h>
+#include <string.h>
 
 #include "bus.h"
 
@@ -71,6 +72,8 @@ check(const void *from, char *error, size_t error_bytes)
             "separated by commas";
     else if (settings->database_retry_ms > settings->database_retry_max_ms)
         problem = "DATABASE_RETRY_MS: is above DATABASE_RETRY_MAX_MS; allowed: at most that";
+    else if (!settings->mongodb_uri && !strcmp(settings->spool_path, settings->sqlite_path))
+        problem = "SPOOL_PATH: is SQLITE_PATH too; allowed: a file of its own, or none";
     const struct bus_ends end = {"STORE_BIND", settings->store_bind, 0};
     if (!problem)
         return bus_settings_check(&settings->bus, BUS_STORE, &end, 1, error, error_bytes);

@@ -330,6 +330,29 @@ def test_a_spool_belongs_to_one_store(make_store):
     assert "in use by another process" in second.stderr + second.stdout
 
 
+def test_a_path_set_wrongly_leaves_the_database_as_it_is(make_store, tmp_path):
+    """A spool, and an outbox, that are told to use the database's file."""
+    system = make_store()
+    assert system.store.term() == 0
+    database = str(system.database.path)
+    own = {key: str(value) for key, value in system.store.settings.items()}
+    same = run_program("store", "--check", settings={**own, "SPOOL_PATH": database, "SQLITE_PATH": database})
+    assert same.returncode == 102 and "SPOOL_PATH: is SQLITE_PATH too" in same.stderr
+    other = {**own, "SPOOL_PATH": database, "SQLITE_PATH": str(tmp_path / "other.db")}
+    sampler = {
+        "INTERNAL_API_KEY": system.internal_key,
+        "OUTBOX_PATH": database,
+        "COUNT_BIND": f"ipc://{system.directory}/wrong.ipc",
+        "ADMIN_PORT": "0",
+    }
+    for name, settings in (("store", other), ("sampler", sampler)):
+        refused = run_program(name, settings=settings)
+        assert refused.returncode == 111
+        assert "is a database of something else" in refused.stderr
+    system.store.start().wait_ready()
+    assert system.store_request(batch(*minutes(1)))["code"] == "ok" and count_rows(system) == 1
+
+
 def test_a_stop_does_not_wait_for_a_database_that_hangs(make_store):
     system = make_store(settings={"DATABASE_TIMEOUT_MS": 60000, "STOP_TIMEOUT_MS": 500})
     with locked(system):
