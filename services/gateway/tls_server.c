@@ -1,12 +1,15 @@
 /* In: files. Out: an SSL_CTX for new sessions. */
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "mem.h"
 
@@ -75,21 +78,31 @@ make_context(void)
     return context;
 }
 
+/* What keeps the file from being read; NULL: nothing. OpenSSL would wait for a pipe's writer.
+ */
+static const char *
+judge_file(const char *path)
+{
+    struct stat about;
+    char byte;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file < 0)
+        return strerror(errno);
+    bool regular = !fstat(file, &about) && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode));
+    ssize_t bytes = regular ? read(file, &byte, 1) : 0;
+    const char *problem = bytes < 0 ? strerror(errno) : bytes ? NULL : "it is empty";
+    close(file);
+    return regular ? problem : "it is no regular file";
+}
+
 /* Whether the file can be opened; a path is said in full, an error once. */
 static int
 check_file(const char *setting, const char *path, char *error, size_t error_bytes)
 {
-    FILE *file = fopen(path, "re");
-    char byte;
-    if (file && fread(&byte, 1, 1, file) == 1) {
-        fclose(file);
-        return 0;
-    }
-    snprintf(error, error_bytes, "%s: cannot read '%s': %s", setting, path,
-             file && !ferror(file) ? "it is empty" : strerror(errno));
-    if (file)
-        fclose(file);
-    return -1;
+    const char *problem = judge_file(path);
+    if (problem)
+        snprintf(error, error_bytes, "%s: cannot read '%s': %s", setting, path, problem);
+    return problem ? -1 : 0;
 }
 
 static int

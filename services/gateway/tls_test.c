@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -281,11 +282,14 @@ names_what_is_wrong_and_keeps_what_was(void **state)
         {"1.key", "1.key", "is no certificate"},
         {"1.crt", "none", "TLS_KEY_FILE: cannot read '"},
         {"1.crt", "empty", "it is empty"},
+        {"pipe", "1.key", "it is no regular file"},
+        {"1.crt", "pipe", "it is no regular file"},
         {"1.crt", "junk", "is no key"},
         {"1.crt", "1.crt", "is no key"},
         {"1.crt", "2.key", "is not the key of the certificate"},
         {"3.crt", "3.key", "is encrypted"},
     };
+    assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
     struct tls_server *server = load("1.crt", "1.key");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char error[ERROR_BYTES] = "";
@@ -299,6 +303,7 @@ names_what_is_wrong_and_keeps_what_was(void **state)
     assert_true(shake_hands(talk, 4096));
     assert_int_equal(serial_shown(talk), 1);
     end_talk(talk);
+    unlink(path_of("pipe"));
     tls_server_destroy(&server);
 }
 
