@@ -118,7 +118,8 @@ bind_some(zsock_t *socket, const char *endpoints, bool tcp, char *error, size_t 
     while (endpoint_next(&endpoints, endpoint)) {
         if (!strncmp(endpoint, "tcp://", 6) != tcp || !bind_endpoint(socket, endpoint))
             continue;
-        snprintf(error, error_bytes, "cannot bind %s: %s", endpoint, zmq_strerror(errno));
+        snprintf(error, error_bytes, "cannot bind %s: %s%s", endpoint, zmq_strerror(errno),
+                 errno == ENOENT ? "; allowed: a path in a folder that exists" : "");
         return -1;
     }
     if (!*endpoint)

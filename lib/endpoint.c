@@ -22,6 +22,23 @@ after(const char *text, const char *scheme)
     return strncmp(text, scheme, length) ? NULL : text + length;
 }
 
+/* The number of a port, or -1. */
+static int
+read_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    int port = digits && digits < ENDPOINT_PORT_BYTES && !text[digits] ? atoi(text) : -1;
+    return port <= 65535 ? port : -1;
+}
+
+/* Whether a port stands there, or * for a free one. ZeroMQ itself would take 65537 for 1. */
+static bool
+has_port(const char *tcp)
+{
+    const char *colon = strrchr(tcp, ':');
+    return colon && (!strcmp(colon, ":*") || read_port(colon + 1) >= 0);
+}
+
 bool
 endpoint_next(const char **list, char endpoint[ENDPOINT_BYTES])
 {
@@ -33,16 +50,7 @@ endpoint_next(const char **list, char endpoint[ENDPOINT_BYTES])
     snprintf(endpoint, ENDPOINT_BYTES, "%.*s", (int)length, start);
     *list = start + length;
     const char *tcp = after(endpoint, TCP), *ipc = after(endpoint, IPC);
-    return length < ENDPOINT_BYTES && ((tcp && strrchr(tcp, ':')) || (ipc && *ipc));
-}
-
-/* The number of a port, or 0. */
-static int
-read_port(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    int port = digits && digits < ENDPOINT_PORT_BYTES && !text[digits] ? atoi(text) : 0;
-    return port <= 65535 ? port : 0;
+    return length < ENDPOINT_BYTES && ((tcp && has_port(tcp)) || (ipc && *ipc));
 }
 
 static bool
@@ -71,8 +79,8 @@ read_tcp(const char *text, struct endpoint *endpoint)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     const char *colon = strrchr(text, ':');
-    int port = colon ? read_port(colon + 1) : 0;
-    if (!port)
+    int port = colon ? read_port(colon + 1) : -1;
+    if (port <= 0)
         return ENDPOINT_BAD;
     snprintf(endpoint->host, sizeof endpoint->host, "%.*s", (int)(colon - text), text);
     snprintf(endpoint->port, sizeof endpoint->port, "%u", (unsigned)(uint16_t)port);

@@ -26,6 +26,13 @@ test_lists(void **state)
     assert_true(endpoint_next(&list, endpoint));
     assert_false(endpoint_next(&list, endpoint));
     assert_string_equal(endpoint, "udp://b:1");
+    static const char *const ports[] = {"tcp://a:65535", "tcp://a:0", "tcp://a:*"};
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+        assert_true(endpoint_next(&(const char *){ports[i]}, endpoint));
+    static const char *const none[] = {"tcp://a:65536", "tcp://a:",      "tcp://a:x",
+                                       "tcp://a:-1",    "tcp://a:99999", "tcp://a"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_false(endpoint_next(&(const char *){none[i]}, endpoint));
 }
 
 static void
