@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mem.h"
 #include "target.h"
@@ -61,6 +62,21 @@ take_path(struct target *target, char *path)
     return TARGET_OK;
 }
 
+/* Leaves out the scheme and host of an absolute address, which RFC 9112 wants taken (3.2.2).
+ * NULL: neither that nor a path. */
+static char *
+find_path(char *text)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < 2; i++)
+        if (!strncasecmp(text, schemes[i], strlen(schemes[i]))) {
+            text += strlen(schemes[i]);
+            text += strcspn(text, "/");
+            return text;
+        }
+    return *text == '/' || !*text ? text : NULL;
+}
+
 static enum target_result
 take_query(struct target *target, char *query)
 {
@@ -89,7 +105,8 @@ target_init(struct target *target, const char *text)
     char *query = strchr(target->text, '?');
     if (query)
         *query++ = 0;
-    target->result = take_path(target, target->text);
+    char *path = find_path(target->text);
+    target->result = path ? take_path(target, path) : TARGET_FORM;
     if (target->result == TARGET_OK && query)
         target->result = take_query(target, query);
 }
@@ -117,6 +134,8 @@ target_result_text(enum target_result result)
     switch (result) {
     case TARGET_OK:
         return "nothing is wrong";
+    case TARGET_FORM:
+        return "the address is no path; allowed: one that begins with /, or with http://";
     case TARGET_ENCODING:
         return "the address is badly percent-encoded; allowed: % and two hex digits, not %00";
     case TARGET_DOUBLED:

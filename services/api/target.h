@@ -1,4 +1,5 @@
-/* A request target as it stands in the request line ("/a/b%2Fc?x=1&y=2"), split at its marks
+/* A request target as it stands in the request line ("/a/b%2Fc?x=1&y=2", or the same behind
+ * "http://HOST"), split at its marks
  * first and percent-decoded then. Pure; one thread. */
 #ifndef TARGET_H
 #define TARGET_H
@@ -10,6 +11,7 @@
 
 enum target_result {
     TARGET_OK,
+    TARGET_FORM,     /* neither a path nor an absolute address */
     TARGET_ENCODING, /* a '%' without two hex digits, or an encoded zero byte */
     TARGET_DOUBLED,  /* a parameter given twice */
     TARGET_TOO_MANY  /* segments or parameters */

@@ -45,12 +45,36 @@ knows_the_root(void **state)
 }
 
 static void
+takes_absolute_addresses(void **state)
+{
+    static const char *const texts[] = {"http://x/a/b?y=1", "HTTPS://[::1]:8080/a/b?y=1"};
+    struct target target;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        target_init(&target, texts[i]);
+        assert_int_equal(target.result, TARGET_OK);
+        assert_int_equal(target.segment_count, 2);
+        assert_string_equal(target.segments[0], "a");
+        assert_string_equal(target.segments[1], "b");
+        assert_string_equal(target_parameter(&target, "y"), "1");
+        target_fini(&target);
+    }
+    target_init(&target, "http://x?y=/1");
+    assert_int_equal(target.result, TARGET_OK);
+    assert_int_equal(target.segment_count, 0);
+    target_fini(&target);
+}
+
+static void
 names_what_is_wrong(void **state)
 {
     static const struct {
         const char *text;
         enum target_result result;
     } cases[] = {
+        {"*", TARGET_FORM},
+        {"x:443", TARGET_FORM},
+        {"ftp://x/a", TARGET_FORM},
         {"/a%", TARGET_ENCODING},
         {"/a%4", TARGET_ENCODING},
         {"/a%4x", TARGET_ENCODING},
@@ -79,6 +103,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_before_it_decodes),
         cmocka_unit_test(knows_the_root),
+        cmocka_unit_test(takes_absolute_addresses),
         cmocka_unit_test(names_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
