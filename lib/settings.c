@@ -241,15 +241,21 @@ read_settings(struct reader *reader, int argc, char **argv)
     return 0;
 }
 
-/* A value that is repeated may hold anything: what is told of it is one line, and moves no
- * cursor. */
-static void
-print_error(const struct settings_program *program, char *error)
+/* Returns SETTINGS_RUN or the exit status; what is wrong stands in reader.error, as one line
+ * that moves no cursor, whatever value it repeats. */
+static int
+read_into(struct reader *reader, int argc, char **argv, int *first_operand)
 {
-    for (char *c = error; *c; c++)
+    int status = read_settings(reader, argc, argv);
+    for (char *c = reader->error; *c; c++)
         if (iscntrl((unsigned char)*c))
             *c = '?';
-    fprintf(stderr, "%s: %s\n", program->name, error);
+    if (first_operand)
+        *first_operand = reader->flags.first_operand;
+    settings_flags_free(reader->program, &reader->flags);
+    if (status != SETTINGS_RUN)
+        settings_free(reader->program, reader->settings);
+    return status;
 }
 
 int
@@ -257,14 +263,19 @@ settings_read(const struct settings_program *program, int argc, char **argv, voi
               int *first_operand)
 {
     struct reader reader = {.program = program, .settings = settings};
-    int status = read_settings(&reader, argc, argv);
+    int status = read_into(&reader, argc, argv, first_operand);
     if (*reader.error)
-        print_error(program, reader.error);
-    if (first_operand)
-        *first_operand = reader.flags.first_operand;
-    settings_flags_free(program, &reader.flags);
-    if (status != SETTINGS_RUN)
-        settings_free(program, settings);
+        fprintf(stderr, "%s: %s\n", program->name, reader.error);
+    return status;
+}
+
+int
+settings_reread(const struct settings_program *program, int argc, char **argv, void *settings,
+                char error[SETTINGS_ERROR_BYTES])
+{
+    struct reader reader = {.program = program, .settings = settings};
+    int status = read_into(&reader, argc, argv, NULL);
+    memcpy(error, reader.error, SETTINGS_ERROR_BYTES);
     return status;
 }
 

@@ -60,7 +60,13 @@ struct settings_program {
 int settings_read(const struct settings_program *program, int argc, char **argv, void *settings,
                   int *first_operand);
 
-/* Frees the texts that settings_read() made. */
+#define SETTINGS_ERROR_BYTES 512
+
+/* The same for a program that runs: the line goes to *error. */
+int settings_reread(const struct settings_program *program, int argc, char **argv,
+                    void *settings, char error[SETTINGS_ERROR_BYTES]);
+
+/* Frees the texts that these made. */
 void settings_free(const struct settings_program *program, void *settings);
 
 /* What every service has; embed as the first members and rows. */

@@ -18,11 +18,12 @@ on_hangup(uv_signal_t *signal, int number)
     struct settings_again *again = signal->data;
     const struct settings_again_options *options = &again->options;
     void *settings = mem_alloc(options->settings_bytes);
+    char error[SETTINGS_ERROR_BYTES];
     (void)number;
-    if (settings_read(options->program, options->argc, options->argv, settings, NULL) !=
+    if (settings_reread(options->program, options->argc, options->argv, settings, error) !=
         SETTINGS_RUN) {
         log_error("settings.kept", "the keys cannot be read again; those in use stay",
-                  LOG_NONE);
+                  LOG_STR("reason", error));
     } else {
         bool changed = options->take(options->arg, settings);
         log_info("settings.read_again",

@@ -1,6 +1,6 @@
 /* SIGHUP: the settings are read once more, from the same arguments, environment and files, for
- * what may change while a service runs: its keys. What is wrong is told on stderr and in the
- * log, and nothing changes. Lives in the loop; one thread. */
+ * what may change while a service runs: its keys. What is wrong is told in the log, and nothing
+ * changes. Lives in the loop; one thread. */
 #ifndef SETTINGS_AGAIN_H
 #define SETTINGS_AGAIN_H
 

@@ -4,8 +4,6 @@
 
 #include "settings.h"
 
-#define SETTINGS_ERROR_BYTES 512
-
 enum settings_action {
     SETTINGS_START,
     SETTINGS_CHECK,
