@@ -117,7 +117,9 @@ read_key(const char *path, bool secret, char key[BUS_KEY_BYTES])
 static int
 fail(const char *path, const char *problem, char *error, size_t error_bytes)
 {
-    snprintf(error, error_bytes, "BUS_KEYS: '%.200s': %s", path, problem);
+    bool told = strstr(problem, "; allowed: ");
+    snprintf(error, error_bytes, "BUS_KEYS: '%.200s': %s%s", path, problem,
+             told ? "" : "; allowed: a folder with the role's .key and others' .pub");
     return -1;
 }
 
