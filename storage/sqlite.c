@@ -146,22 +146,38 @@ create_file(const char *path, struct storage_error *error)
     return 0;
 }
 
-/* Whether the file is a database of a schema that we know. */
+/* The one number that a statement answers; 0, or -1 on failure. */
+static int
+ask_number(struct sqlite *sqlite, const char *sql, int *number, struct storage_error *error)
+{
+    sqlite3_stmt *statement;
+    *number = 0;
+    if (sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return fail(sqlite, error);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        *number = sqlite3_column_int(statement, 0);
+    return sqlite3_finalize(statement) == SQLITE_OK ? 0 : fail(sqlite, error);
+}
+
+/* Whether the file is a database of a schema that we know, and not a spool or somebody's. */
 static int
 check_version(struct sqlite *sqlite, struct storage_error *error)
 {
-    sqlite3_stmt *version;
-    int found = 0;
-    if (sqlite3_prepare_v2(sqlite->db, "PRAGMA user_version", -1, &version, NULL) != SQLITE_OK)
-        return fail(sqlite, error);
-    if (sqlite3_step(version) == SQLITE_ROW)
-        found = sqlite3_column_int(version, 0);
-    if (sqlite3_finalize(version) != SQLITE_OK)
-        return fail(sqlite, error);
+    static const char others[] =
+        "SELECT count(*)>0 AND NOT sum(name IN ('vieweranalytics','auctions'))"
+        " FROM sqlite_schema WHERE type='table'";
+    int found, foreign;
+    if (ask_number(sqlite, "PRAGMA user_version", &found, error) ||
+        ask_number(sqlite, others, &foreign, error))
+        return -1;
     if (found > SCHEMA_VERSION)
         return backend_fail(error, STORAGE_REFUSED,
                             "the SQLite file has schema %d; this version knows up to %d", found,
                             SCHEMA_VERSION);
+    if (foreign)
+        return backend_fail(error, STORAGE_REFUSED,
+                            "the SQLite file is a database of something else; allowed: "
+                            "Headcount's own, or none yet");
     return 0;
 }
 

@@ -434,6 +434,13 @@ test_files_that_are_not_ours_are_refused(void **state)
     sqlite3_close(newer);
     assert_int_equal(storage_open(&options, &storage, &error), -1);
     assert_non_null(strstr(error.text, "schema 2"));
+    unlink(path);
+    assert_int_equal(sqlite3_open(path, &newer), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(newer, "CREATE TABLE records(id)", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(newer);
+    assert_int_equal(storage_open(&options, &storage, &error), -1);
+    assert_non_null(strstr(error.text, "is a database of something else"));
     FILE *other = fopen(path, "w");
     for (int i = 0; i < 1000; i++)
         fputs("no database ", other);
