@@ -139,6 +139,8 @@ endpoint_is_local(const char *text)
         return after(text, IPC);
     snprintf(host, sizeof host, "%.*s", (int)(colon - tcp), tcp);
     strip_brackets(host);
+    if (strchr(host, ':'))
+        host[strcspn(host, "%")] = 0; /* an interface's name */
     if (inet_pton(AF_INET6, host, &ip6) == 1 && IN6_IS_ADDR_V4MAPPED(&ip6))
         return ip6.s6_addr[12] == 127;
     if (inet_pton(AF_INET6, host, &ip6) == 1)

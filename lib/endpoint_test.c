@@ -121,12 +121,30 @@ test_addresses(void **state)
     assert_string_equal(endpoint.text, text);
 }
 
+static void
+test_what_stays_on_this_machine(void **state)
+{
+    static const char *const local[] = {
+        "ipc://a",       "tcp://127.0.0.1:1",          "tcp://127.9.9.9:1", "tcp://localhost:1",
+        "tcp://[::1]:1", "tcp://[::ffff:127.0.0.1]:1", "tcp://[::1%lo]:1"};
+    static const char *const remote[] = {"tcp://0.0.0.0:1", "tcp://10.0.0.1:1",
+                                         "tcp://[::]:1",    "tcp://[::ffff:10.0.0.1]:1",
+                                         "tcp://gateway:1", "tcp://[fe80::1%lo]:1"};
+    (void)state;
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        if (!endpoint_is_local(local[i]))
+            fail_msg("%s was taken to leave the machine", local[i]);
+    for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+        if (endpoint_is_local(remote[i]))
+            fail_msg("%s was taken to stay on the machine", remote[i]);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists),
-                                       cmocka_unit_test(test_names),
-                                       cmocka_unit_test(test_fixed), cmocka_unit_test(test_bad),
-                                       cmocka_unit_test(test_addresses)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lists),     cmocka_unit_test(test_names),
+        cmocka_unit_test(test_fixed),     cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_what_stays_on_this_machine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

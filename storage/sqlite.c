@@ -72,6 +72,7 @@ static const char *const statement_sql[STATEMENTS] = {
                     " enable_viewer_analytics=excluded.enable_viewer_analytics",
     [AUCTIONS] = "SELECT id, enable_viewer_analytics FROM auctions WHERE id>?1"
                  " AND length(CAST(id AS BLOB)) BETWEEN 1 AND 64"
+                 " AND NOT instr(CAST(id AS BLOB), x'00')" /* where GLOB would stop */
                  " AND id NOT GLOB '*[^-A-Za-z0-9_]*' ORDER BY id LIMIT ?2",
     [EXPIRE] = "DELETE FROM vieweranalytics WHERE (auction, timestamp) IN (SELECT auction,"
                " timestamp FROM vieweranalytics WHERE created_at<?1 LIMIT ?2)",

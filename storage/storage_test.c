@@ -397,6 +397,27 @@ test_reading_before_anything_exists(void **state)
 /* A reader that came first sees the tables once the writer has made them. */
 /* Writes go nowhere but into the file at the path: one that was deleted is no place for them.
  */
+/* By others: GLOB stops at a zero. */
+static void
+test_ids_with_a_zero_are_not_listed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct storage_auction rows[4];
+    struct storage_error error;
+    size_t count = 4;
+    sqlite3 *other;
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other,
+                                  "INSERT INTO auctions VALUES(CAST(x'6c6f7400' AS TEXT), 1),"
+                                  " (CAST(x'0021' AS TEXT), 1), ('lot-1', 1)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(other);
+    assert_int_equal(storage_auctions(fixture->storage, "", rows, &count, &error), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].auction, "lot-1");
+}
+
 static void
 test_a_deleted_file_takes_nothing(void **state)
 {
@@ -532,6 +553,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_file_is_private_and_shared, set_up_sqlite,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_tables_may_come_later, set_up_sqlite, tear_down),
+        cmocka_unit_test_setup_teardown(test_ids_with_a_zero_are_not_listed, set_up_sqlite,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_a_deleted_file_takes_nothing, set_up_sqlite,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_are_not_ours_are_refused, set_up_sqlite,

@@ -48,8 +48,9 @@ struct outbox_disk {
     int64_t cursor;        /* records up to it are in memory, or gone */
     size_t parked;
     size_t unkept;
-    size_t asked; /* tasks that the writer has not answered */
-    bool closing; /* the writer has ended */
+    size_t writing; /* puts that the writer has not answered */
+    size_t asked;   /* tasks that the writer has not answered */
+    bool closing;   /* the writer has ended */
     bool loading;
     bool wrapped; /* the cursor came round and nothing was loaded since */
     bool warned;
@@ -61,7 +62,8 @@ static void
 report(struct outbox_disk *disk)
 {
     metrics_set(disk->options.metrics, METRIC_DISK_PARKED, (int64_t)disk->parked);
-    metrics_set(disk->options.metrics, METRIC_DISK_UNKEPT, (int64_t)disk->unkept);
+    metrics_set(disk->options.metrics, METRIC_DISK_UNKEPT,
+                (int64_t)(disk->unkept + disk->writing));
 }
 
 static struct entry *
@@ -112,6 +114,8 @@ static void
 write_entry(struct outbox_disk *disk, struct entry *entry, void *bytes, size_t size)
 {
     entry->state = ENTRY_WRITING;
+    disk->writing++;
+    report(disk);
     ask(disk, (struct outbox_task){
                   .kind = OUTBOX_PUT, .id = entry->id, .bytes = bytes, .size = size});
 }
@@ -334,6 +338,7 @@ on_done(void *arg, struct outbox_task *task)
     struct outbox_disk *disk = arg;
     disk->asked--;
     note_found(disk, task->found);
+    disk->writing -= task->kind == OUTBOX_PUT;
     if (task->kind == OUTBOX_PUT)
         on_put(disk, task);
     else if (task->kind == OUTBOX_READ)

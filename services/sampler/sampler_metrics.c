@@ -86,7 +86,7 @@ const struct metric sampler_metric_table[SAMPLER_METRICS] = {
     [METRIC_DISK_PARKED] = {NAME("outbox_disk_batches"), NULL, METRIC_GAUGE,
                             "Batches on disk that are not in memory."},
     [METRIC_DISK_UNKEPT] = {NAME("outbox_memory_only_batches"), NULL, METRIC_GAUGE,
-                            "Batches that the disk did not take so far."},
+                            "Batches that are not on disk yet, or that it did not take."},
     [METRIC_DISK_DAMAGED] = {NAME("outbox_damaged_total"), NULL, METRIC_COUNTER,
                              "Times that the outbox's file or a record of it was damaged."},
     [METRIC_PEERS_GATEWAYS] = {NAME("peers"), "of=\"gateways\"", METRIC_GAUGE,
