@@ -73,15 +73,19 @@ on_server_stopped(uv_work_t *work, int status)
     close_rest(work->data);
 }
 
+/* A connection that is open may bring one more request at any time, and libmicrohttpd ends the
+ * process when it is stopped while one is suspended: so first nothing is put to a store any
+ * more, which is what suspends, and then it is stopped. */
 static void
 on_drain_tick(uv_timer_t *timer)
 {
     struct api *api = timer->data;
     int64_t late_ms = clock_mono_ms() - api->drain_until_ms;
     bool in_flight = metrics_get(api->context.metrics, METRIC_IN_FLIGHT) > 0;
-    if (late_ms >= 0)
-        store_client_close(api->context.store);
-    if (in_flight && (late_ms < GIVE_UP_MS || !store_client_idle(api->context.store)))
+    if (in_flight && late_ms < 0)
+        return;
+    store_client_close(api->context.store);
+    if (!store_client_idle(api->context.store) || (in_flight && late_ms < GIVE_UP_MS))
         return;
     uv_timer_stop(timer);
     uv_queue_work(&api->loop, &api->stop, stop_server, on_server_stopped);

@@ -1,5 +1,8 @@
 """A stop of each service, whatever is wrong at the time: what is in flight is finished or kept, in the time set."""
 
+import contextlib
+import http.client
+import json
 import threading
 import time
 
@@ -122,3 +125,34 @@ def test_an_api_whose_database_hangs(make_system, database):
     finally:
         proxy.stop()
 
+
+
+def test_an_api_that_is_asked_to_the_end(make_system):
+    """On connections that stay open: it is stopped between two requests, or in one."""
+    system = make_system(gateways=0, samplers=0)
+    system.set_tracking("lot-1")
+    path = "/api/v1/auctions/lot-1/analytics/snapshot"
+    row = {**make_row("lot-1"), "timestamp": "2026-01-01T00:00:00Z"}
+    body = json.dumps({name: value for name, value in row.items() if name != "auction"})
+    headers = {"x-internal-api-key": system.internal_key, "Content-Type": "application/json"}
+
+    def ask(begun):
+        connection = http.client.HTTPConnection("127.0.0.1", system.api.port, timeout=10)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while True:
+                connection.request("POST", path, body, headers)
+                assert connection.getresponse().read()
+                begun.set()
+        connection.close()
+
+    for _ in range(5):
+        begun = [threading.Event() for _ in range(8)]
+        askers = [threading.Thread(target=ask, args=(event,)) for event in begun]
+        for asker in askers:
+            asker.start()
+        assert all(event.wait(20) for event in begun)
+        statuses, _ = timed_term(system.api)
+        assert statuses == [0]
+        for asker in askers:
+            asker.join()
+        system.api.start().wait_ready()
