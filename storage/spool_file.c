@@ -15,7 +15,7 @@
 #define BUSY_MS 5000
 #define FORMS_AT 18                /* in the file's header */
 #define RESERVE_BYTES (512 * 1024) /* a journal of several records */
-#define MISSES_MAX 10000           /* ids looked for in a row where a page is damaged */
+#define MISSES_MAX 10000           /* ids looked for in a row where pages or ids are damaged */
 
 #define RECORDS                                                                                \
     "records(id INTEGER PRIMARY KEY AUTOINCREMENT,"                                            \
@@ -305,6 +305,39 @@ end_rescue(struct rescue *rescue)
     sqlite3_finalize(rescue->to);
 }
 
+#define ID "max(?1 & 0xffffffffff, 1)"
+#define THERE "EXISTS(SELECT 1 FROM records WHERE id=" ID
+/* Where a damaged id is another record's, the one that comes later gets a new one. */
+static const char insert_record[] =
+    "INSERT INTO records SELECT iif(" THERE "), NULL, " ID "), ?3, ?4, ?5"
+    " WHERE NOT " THERE " AND sum=?4) AND (NOT " THERE ")"
+    " OR NOT EXISTS(SELECT 1 FROM records WHERE sum=?4))"; /* all are looked at, seldom */
+#undef THERE
+#undef ID
+
+/* Each by its id, from the first that was rescued: a damaged id leads a search astray. */
+static void
+rescue_one_by_one(struct rescue *rescue, sqlite3 *damaged)
+{
+    sqlite3_stmt *ends;
+    int64_t first = 0, last = -1;
+    if (sqlite3_prepare_v2(rescue->db, "SELECT min(id), max(id) FROM records", -1, &ends, NULL))
+        return;
+    if (sqlite3_step(ends) == SQLITE_ROW) {
+        first = sqlite3_column_int64(ends, 0);
+        last = sqlite3_column_int64(ends, 1);
+    }
+    sqlite3_finalize(ends);
+    if (!begin_rescue(rescue, damaged, "SELECT rowid, * FROM records WHERE rowid=?1",
+                      insert_record))
+        return;
+    for (int64_t id = first; id <= last && id - first < MISSES_MAX; id++) {
+        int64_t at = id;
+        rescue_from(rescue, &at);
+    }
+    end_rescue(rescue);
+}
+
 /* Columns are taken by their places, since their names may be damaged. A damaged page costs its
  * own records only: what lies behind it is looked for id by id, and from the other end. */
 static void
@@ -313,22 +346,26 @@ rescue_records(struct rescue *rescue, sqlite3 *damaged)
     static const char up[] = "SELECT rowid, * FROM records WHERE rowid>?1 ORDER BY rowid";
     static const char down[] =
         "SELECT rowid, * FROM records WHERE rowid>?1 ORDER BY rowid DESC";
-    static const char insert[] = "INSERT OR IGNORE INTO records"
-                                 " VALUES(max(?1 & 0xffffffffff, 1), ?3, ?4, ?5)";
-    if (begin_rescue(rescue, damaged, up, insert)) {
+    bool whole = false;
+    if (begin_rescue(rescue, damaged, up, insert_record)) {
         int64_t id = -1, tried = id;
-        for (int misses = 0; !rescue_from(rescue, &id) && misses < MISSES_MAX; misses++) {
+        whole = rescue_from(rescue, &id);
+        for (int misses = 0; !whole && misses < MISSES_MAX; misses++) {
             if (id > tried)
                 misses = 0;
             tried = ++id;
+            if (rescue_from(rescue, &id))
+                break;
         }
         end_rescue(rescue);
     }
-    if (begin_rescue(rescue, damaged, down, insert)) {
+    if (begin_rescue(rescue, damaged, down, insert_record)) {
         int64_t id = INT64_MIN;
         rescue_from(rescue, &id);
         end_rescue(rescue);
     }
+    if (!whole)
+        rescue_one_by_one(rescue, damaged);
 }
 
 static int
