@@ -309,29 +309,27 @@ end_rescue(struct rescue *rescue)
 #define THERE "EXISTS(SELECT 1 FROM records WHERE id=" ID
 /* Where a damaged id is another record's, the one that comes later gets a new one. */
 static const char insert_record[] =
-    "INSERT INTO records SELECT iif(" THERE "), NULL, " ID "), ?3, ?4, ?5"
+    "INSERT OR IGNORE INTO records SELECT iif(" THERE "), NULL, " ID "), ?3, ?4, ?5"
     " WHERE NOT " THERE " AND sum=?4) AND (NOT " THERE ")"
     " OR NOT EXISTS(SELECT 1 FROM records WHERE sum=?4))"; /* all are looked at, seldom */
 #undef THERE
 #undef ID
 
-/* Each by its id, from the first that was rescued: a damaged id leads a search astray. */
+/* Each by its id, from the first that was rescued on: a damaged id leads a search astray. */
 static void
 rescue_one_by_one(struct rescue *rescue, sqlite3 *damaged)
 {
-    sqlite3_stmt *ends;
-    int64_t first = 0, last = -1;
-    if (sqlite3_prepare_v2(rescue->db, "SELECT min(id), max(id) FROM records", -1, &ends, NULL))
+    sqlite3_stmt *least;
+    int64_t first = 0;
+    if (sqlite3_prepare_v2(rescue->db, "SELECT min(id) FROM records", -1, &least, NULL))
         return;
-    if (sqlite3_step(ends) == SQLITE_ROW) {
-        first = sqlite3_column_int64(ends, 0);
-        last = sqlite3_column_int64(ends, 1);
-    }
-    sqlite3_finalize(ends);
+    if (sqlite3_step(least) == SQLITE_ROW)
+        first = sqlite3_column_int64(least, 0);
+    sqlite3_finalize(least);
     if (!begin_rescue(rescue, damaged, "SELECT rowid, * FROM records WHERE rowid=?1",
                       insert_record))
         return;
-    for (int64_t id = first; id <= last && id - first < MISSES_MAX; id++) {
+    for (int64_t id = first; id < first + MISSES_MAX; id++) {
         int64_t at = id;
         rescue_from(rescue, &at);
     }
