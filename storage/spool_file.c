@@ -315,7 +315,7 @@ static const char insert_record[] =
 #undef THERE
 #undef ID
 
-/* Each by its id, from the first that was rescued on: a damaged id leads a search astray. */
+/* Each by its id, around the first that was rescued: a damaged id leads a search astray. */
 static void
 rescue_one_by_one(struct rescue *rescue, sqlite3 *damaged)
 {
@@ -329,7 +329,8 @@ rescue_one_by_one(struct rescue *rescue, sqlite3 *damaged)
     if (!begin_rescue(rescue, damaged, "SELECT rowid, * FROM records WHERE rowid=?1",
                       insert_record))
         return;
-    for (int64_t id = first; id < first + MISSES_MAX; id++) {
+    int64_t id = first > MISSES_MAX ? first - MISSES_MAX : 1;
+    for (; id < first + MISSES_MAX; id++) {
         int64_t at = id;
         rescue_from(rescue, &at);
     }
