@@ -11,7 +11,6 @@
 #include "fuzz.h"
 #include "spool_check.h"
 
-#define RECORDS_MAX 20
 #define BYTES_MAX (16 * 1024 * 1024)
 
 struct reading {
@@ -37,44 +36,6 @@ take_done(void *arg, struct outbox_task *task)
     reading->over = !task->count;
     if (task->count)
         ask(reading, task->records[task->count - 1].id);
-}
-
-static struct spool *
-open_spool(const char *path)
-{
-    struct spool_options options = {.path = path, .bytes_max = BYTES_MAX};
-    struct spool_repair repair;
-    struct spool_error error;
-    struct spool *spool = NULL;
-    int result = spool_open(&options, &spool, &repair, &error);
-    assert(!result && !repair.lost && !*repair.moved_to);
-    return spool;
-}
-
-/* Puts the records; *batches is how many of them are. */
-static size_t
-put_records(struct fuzz *fuzz, const char *path, size_t *batches)
-{
-    struct spool_record records[RECORDS_MAX];
-    struct spool_error error;
-    size_t count = 0;
-    while (fuzz->left && count < RECORDS_MAX) {
-        struct store_request *request;
-        uint64_t id;
-        size_t length = (size_t)fuzz_integer(fuzz, 2);
-        struct spool_record *record = &records[count++];
-        record->bytes = fuzz_bytes(fuzz, length, &record->size);
-        *batches += store_request_decode("batch/", 6, record->bytes, record->size, &request,
-                                         &id) == DECODE_OK;
-        store_request_destroy(&request);
-    }
-    struct spool *spool = open_spool(path);
-    int result = spool_put(spool, records, count, 1000, &error);
-    assert(!result);
-    spool_close(&spool);
-    for (size_t i = 0; i < count; i++)
-        free((void *)records[i].bytes);
-    return count;
 }
 
 static size_t
@@ -109,10 +70,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t batches = 0;
     fuzz_path("outbox", path);
     spool_remove(path);
-    size_t count = put_records(&fuzz, path, &batches);
+    size_t count = spool_fill(&fuzz, path, &batches);
     size_t back = read_back(path);
     assert(back == batches);
-    struct spool *spool = open_spool(path);
+    struct spool *spool = spool_open_sound(path);
     assert(spool_records(spool) == batches);
     assert(spool_aside(spool) <= count - batches && !spool_aside(spool) == (count == batches));
     spool_close(&spool);

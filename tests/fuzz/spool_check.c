@@ -2,8 +2,11 @@
 #include <assert.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "store_request.h"
 
 #include "fuzz.h"
 #include "spool_check.h"
@@ -30,6 +33,40 @@ open_spool(const char *path, struct spool_repair *repair)
     struct spool_options options = {.path = path, .bytes_max = BYTES_MAX};
     expect_well(spool_open(&options, &spool, repair, &error), &error);
     return spool;
+}
+
+struct spool *
+spool_open_sound(const char *path)
+{
+    struct spool_repair repair;
+    struct spool *spool = open_spool(path, &repair);
+    assert(!repair.lost && !*repair.moved_to);
+    return spool;
+}
+
+size_t
+spool_fill(struct fuzz *fuzz, const char *path, size_t *batches)
+{
+    struct spool_record records[SPOOL_FILL_MAX];
+    struct spool_error error;
+    size_t count = 0;
+    while (fuzz->left && count < SPOOL_FILL_MAX) {
+        struct store_request *request;
+        uint64_t id;
+        size_t length = (size_t)fuzz_integer(fuzz, 2);
+        struct spool_record *record = &records[count++];
+        record->bytes = fuzz_bytes(fuzz, length, &record->size);
+        *batches += store_request_decode("batch/", 6, record->bytes, record->size, &request,
+                                         &id) == DECODE_OK;
+        store_request_destroy(&request);
+    }
+    struct spool *spool = spool_open_sound(path);
+    int result = spool_put(spool, records, count, 1000, &error);
+    assert(!result);
+    spool_close(&spool);
+    for (size_t i = 0; i < count; i++)
+        free((void *)records[i].bytes);
+    return count;
 }
 
 /* Reads all of it: how many there are, and whether the last is `last`. */

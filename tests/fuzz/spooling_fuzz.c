@@ -11,38 +11,8 @@
 #include "fuzz.h"
 #include "spool_check.h"
 
-#define RECORDS_MAX 20
 #define BYTES_MAX (16 * 1024 * 1024)
 #define DRAIN_ROWS 1000000000 /* a second: no wait */
-
-static size_t
-put_records(struct fuzz *fuzz, const char *path, size_t *batches)
-{
-    struct spool_record records[RECORDS_MAX];
-    struct spool_options options = {.path = path, .bytes_max = BYTES_MAX};
-    struct spool_repair repair;
-    struct spool_error error;
-    struct spool *spool;
-    size_t count = 0;
-    while (fuzz->left && count < RECORDS_MAX) {
-        struct store_request *request;
-        uint64_t id;
-        size_t length = (size_t)fuzz_integer(fuzz, 2);
-        struct spool_record *record = &records[count++];
-        record->bytes = fuzz_bytes(fuzz, length, &record->size);
-        *batches += store_request_decode("batch/", 6, record->bytes, record->size, &request,
-                                         &id) == DECODE_OK;
-        store_request_destroy(&request);
-    }
-    int result = spool_open(&options, &spool, &repair, &error);
-    assert(!result);
-    result = spool_put(spool, records, count, 1000, &error);
-    assert(!result);
-    spool_close(&spool);
-    for (size_t i = 0; i < count; i++)
-        free((void *)records[i].bytes);
-    return count;
-}
 
 static void
 drain(const char *path, size_t most)
@@ -76,19 +46,14 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz fuzz = {data, size};
-    struct spool_options options = {.bytes_max = BYTES_MAX};
-    struct spool_repair repair;
-    struct spool_error error;
-    struct spool *spool;
     char path[FUZZ_PATH_BYTES];
     size_t batches = 0;
     fuzz_path("spool", path);
     spool_remove(path);
-    size_t count = put_records(&fuzz, path, &batches);
+    size_t count = spool_fill(&fuzz, path, &batches);
     drain(path, count + 1);
-    options.path = path;
-    int result = spool_open(&options, &spool, &repair, &error);
-    assert(!result && !spool_records(spool));
+    struct spool *spool = spool_open_sound(path);
+    assert(!spool_records(spool));
     assert(!spool_aside(spool) == (count == batches));
     spool_close(&spool);
     spool_remove(path);
