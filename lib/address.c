@@ -1,6 +1,5 @@
 /* In: addresses as text or from sockets. Out: groups, and whether a network holds one. */
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +61,17 @@ read_bare(const char *text, struct address *address)
         return inet_pton(AF_INET6, text, address->bytes) == 1;
     *address = map_v4(&v4);
     return true;
+}
+
+bool
+address_place(const char *text, int port, union address_place *place)
+{
+    in_port_t number = htons((uint16_t)port);
+    *place = (union address_place){.v4 = {.sin_family = AF_INET, .sin_port = number}};
+    if (inet_pton(AF_INET, text, &place->v4.sin_addr) == 1)
+        return true;
+    *place = (union address_place){.v6 = {.sin6_family = AF_INET6, .sin6_port = number}};
+    return inet_pton(AF_INET6, text, &place->v6.sin6_addr) == 1;
 }
 
 static bool

@@ -3,6 +3,7 @@
 #ifndef ADDRESS_H
 #define ADDRESS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,16 @@ bool address_of_socket(const struct sockaddr *peer, struct address *address);
 /* Reads "192.0.2.1", "2001:db8::1", each with a port or not ("192.0.2.1:80", "[2001:db8::1]",
  * "[2001:db8::1]:80"). text need not be ended. False: it is none. */
 bool address_read(const char *text, size_t length, struct address *address);
+
+/* Where a socket listens, as the library of sockets wants it. */
+union address_place {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* text: an address without a port. False: it is none. */
+bool address_place(const char *text, int port, union address_place *place);
 
 /* What counts as one: an IPv4 address, an IPv6 network of 64 bits. */
 struct address address_group(const struct address *address);

@@ -189,23 +189,17 @@ on_tick(uv_timer_t *timer)
 static struct MHD_Daemon *
 start_daemon(struct admin *admin, const char *address, int port)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-    struct sockaddr *place = NULL;
+    union address_place place;
     unsigned flags = MHD_USE_EPOLL;
-    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
-        place = (struct sockaddr *)&v4;
-    else if (inet_pton(AF_INET6, address, &v6.sin6_addr) == 1)
-        place = (struct sockaddr *)&v6;
-    if (!place) {
+    if (!address_place(address, port, &place)) {
         errno = EINVAL;
         return NULL;
     }
-    if (place->sa_family == AF_INET6)
+    if (place.any.sa_family == AF_INET6)
         flags |= MHD_USE_DUAL_STACK;
     errno = 0;
     return MHD_start_daemon(
-        flags, (uint16_t)port, NULL, NULL, answer, admin, MHD_OPTION_SOCK_ADDR, place,
+        flags, (uint16_t)port, NULL, NULL, answer, admin, MHD_OPTION_SOCK_ADDR, &place.any,
         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS + CONNECTIONS_SPARE,
         MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, admin, MHD_OPTION_NOTIFY_COMPLETED, on_completed, admin, MHD_OPTION_END);

@@ -29,11 +29,11 @@ struct admin_settings {
 };
 #define SETTINGS_ADMIN(type_, member_, port_)                                                  \
     {"ADMIN_ADDRESS",                                                                          \
-     SETTING_TEXT,                                                                             \
+     SETTING_ADDRESS,                                                                          \
      offsetof(type_, member_.admin_address),                                                   \
      "127.0.0.1",                                                                              \
-     1,                                                                                        \
-     64,                                                                                       \
+     0,                                                                                        \
+     0,                                                                                        \
      "",                                                                                       \
      NULL,                                                                                     \
      "Address of the port for /healthz, /readyz and /metrics."},                               \

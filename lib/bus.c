@@ -32,26 +32,14 @@ bus_start(void)
     zsys_init();
 }
 
-static int
-find_timeout_ms(int64_t set_ms, int usual_ms)
-{
-    return set_ms ? (int)set_ms : usual_ms;
-}
-
 /* By the kernels of both ends, for they see more than this process reads. */
 static void
 watch_links(zsock_t *socket)
 {
-    static const struct bus_settings none;
-    const struct bus_settings *settings = bus_guard_settings();
-    if (!settings)
-        settings = &none;
-    zsock_set_handshake_ivl(
-        socket, find_timeout_ms(settings->handshake_timeout_ms, BUS_HANDSHAKE_TIMEOUT_MS));
-    zsock_set_connect_timeout(
-        socket, find_timeout_ms(settings->connect_timeout_ms, BUS_CONNECT_TIMEOUT_MS));
-    zsock_set_tcp_maxrt(socket,
-                        find_timeout_ms(settings->link_timeout_ms, BUS_LINK_TIMEOUT_MS));
+    struct bus_timeouts timeouts = bus_guard_timeouts();
+    zsock_set_handshake_ivl(socket, timeouts.handshake_ms);
+    zsock_set_connect_timeout(socket, timeouts.connect_ms);
+    zsock_set_tcp_maxrt(socket, timeouts.link_ms);
     zsock_set_tcp_keepalive(socket, 1);
     zsock_set_tcp_keepalive_idle(socket, PROBE_SECONDS);
     zsock_set_tcp_keepalive_intvl(socket, PROBE_SECONDS);

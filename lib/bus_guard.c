@@ -252,15 +252,31 @@ on_hangup(uv_signal_t *hangup, int number)
     bus_guard_reload();
 }
 
+static int
+pick_ms(int64_t set_ms, int usual_ms)
+{
+    return set_ms ? (int)set_ms : usual_ms;
+}
+
+struct bus_timeouts
+bus_guard_timeouts(void)
+{
+    static const struct bus_settings none;
+    const struct bus_settings *set = guard.options.settings ? guard.options.settings : &none;
+    return (struct bus_timeouts){
+        .link_ms = pick_ms(set->link_timeout_ms, BUS_LINK_TIMEOUT_MS),
+        .connect_ms = pick_ms(set->connect_timeout_ms, BUS_CONNECT_TIMEOUT_MS),
+        .handshake_ms = pick_ms(set->handshake_timeout_ms, BUS_HANDSHAKE_TIMEOUT_MS)};
+}
+
 static struct bus_arrivals *
 make_arrivals(void)
 {
     struct rlimit limit = {.rlim_cur = 0};
     getrlimit(RLIMIT_NOFILE, &limit);
     size_t most = (size_t)limit.rlim_cur / ARRIVALS_SHARE;
-    int64_t handshake_ms = guard.options.settings->handshake_timeout_ms;
     return bus_arrivals_new(most > ARRIVALS_MIN ? most : ARRIVALS_MIN,
-                            handshake_ms ? handshake_ms : BUS_HANDSHAKE_TIMEOUT_MS);
+                            bus_guard_timeouts().handshake_ms);
 }
 
 /* ZeroMQ asks nobody, and so refuses everybody, where the place cannot be taken. */
@@ -297,12 +313,6 @@ bus_guard_open(const struct bus_guard_options *options, char *error, size_t erro
     }
     guard.arrivals = make_arrivals();
     return 0;
-}
-
-const struct bus_settings *
-bus_guard_settings(void)
-{
-    return guard.open ? guard.options.settings : NULL;
 }
 
 static void

@@ -64,8 +64,11 @@ void bus_guard_close(void);
  */
 int bus_guard_reload(void);
 
-/* For bus.c: the settings, or NULL while there are none. */
-const struct bus_settings *bus_guard_settings(void);
+/* For bus.c: as set, or what is usual where nobody set them; milliseconds. */
+struct bus_timeouts {
+    int link_ms, connect_ms, handshake_ms;
+};
+struct bus_timeouts bus_guard_timeouts(void);
 
 /* For bus.c and discovery.c: binds or connects one endpoint, guarded. The ipc:// endpoints of a
  * socket are bound before its others. peers: bits of roles; attempt: counts handshakes that

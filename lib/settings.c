@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "address.h"
 #include "log.h"
 #include "mem.h"
 #include "secret_file.h"
@@ -118,6 +119,19 @@ take_choice(struct reader *reader, const struct setting *setting, const char *va
 }
 
 static int
+take_address(struct reader *reader, const struct setting *setting, const char *value)
+{
+    union address_place place;
+    char problem[96];
+    if (address_place(value, 0, &place)) {
+        set_text(reader, setting, value);
+        return 0;
+    }
+    snprintf(problem, sizeof problem, "'%.40s' is no address", value);
+    return fail(reader, setting->name, problem, "an IPv4 or IPv6 address");
+}
+
+static int
 take_value(struct reader *reader, const struct setting *setting, const char *value)
 {
     switch (setting->type) {
@@ -127,6 +141,8 @@ take_value(struct reader *reader, const struct setting *setting, const char *val
         return take_switch(reader, setting, value);
     case SETTING_CHOICE:
         return take_choice(reader, setting, value);
+    case SETTING_ADDRESS:
+        return take_address(reader, setting, value);
     case SETTING_TEXT:
     case SETTING_LIST:
     case SETTING_SECRET:
@@ -162,8 +178,12 @@ take_secret_file(struct reader *reader, const struct setting *setting, const cha
     char line[SECRET_BYTES], text[SETTINGS_ERROR_BYTES / 2];
     const char *problem;
     enum secret_file found = secret_file_read(path, line, sizeof line, &problem);
-    if (found == SECRET_FILE_NONE && setting->type == SETTING_SPARE_SECRET)
+    if (found == SECRET_FILE_NONE && setting->type == SETTING_SPARE_SECRET) {
+        log_info("settings.no_spare", "a key that may be missing is not there",
+                 LOG_STR("setting", setting->name), LOG_STR("file", path),
+                 LOG_STR("reason", problem));
         return 0;
+    }
     int result = -1;
     if (found == SECRET_FILE_READ) {
         result = take_secret_text(reader, setting, line);

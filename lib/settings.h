@@ -20,12 +20,13 @@ enum {
 };
 
 enum setting_type {
-    SETTING_TEXT,   /* char *: min and max are lengths in bytes */
-    SETTING_NUMBER, /* int64_t: min and max are values */
-    SETTING_SWITCH, /* bool: true or false */
-    SETTING_CHOICE, /* char *: one of choices, "text|json" */
-    SETTING_LIST,   /* char *: like text; its flag may be repeated, the values joined by ',' */
-    SETTING_SECRET, /* char *: like text, from the environment or a file only */
+    SETTING_TEXT,    /* char *: min and max are lengths in bytes */
+    SETTING_NUMBER,  /* int64_t: min and max are values */
+    SETTING_SWITCH,  /* bool: true or false */
+    SETTING_CHOICE,  /* char *: one of choices, "text|json" */
+    SETTING_LIST,    /* char *: like text; its flag may be repeated, the values joined by ',' */
+    SETTING_ADDRESS, /* char *: an IPv4 or IPv6 address */
+    SETTING_SECRET,  /* char *: like text, from the environment or a file only */
     SETTING_SPARE_SECRET /* the same; not given while its file is missing or empty */
 };
 

@@ -31,6 +31,9 @@ describe_range(const struct setting *setting, char range[RANGE_BYTES])
     case SETTING_CHOICE:
         snprintf(range, RANGE_BYTES, "%s", setting->choices);
         return;
+    case SETTING_ADDRESS:
+        snprintf(range, RANGE_BYTES, "IPv4 or IPv6 address");
+        return;
     case SETTING_SECRET:
     case SETTING_SPARE_SECRET:
         snprintf(range, RANGE_BYTES, "%lld to %lld characters, from %s or a file%s",

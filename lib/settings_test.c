@@ -22,6 +22,7 @@ struct example {
     char *endpoints;
     char *key;
     char *old_key;
+    char *address;
 };
 
 #define AT(member_) offsetof(struct example, member_)
@@ -33,6 +34,7 @@ static const struct setting table[] = {
     {"ENDPOINTS", SETTING_LIST, AT(endpoints), "a,b", 0, 0, "", NULL, "A list."},
     {"API_KEY", SETTING_SECRET, AT(key), NULL, 8, 16, "", NULL, "The key."},
     {"OLD_KEY", SETTING_SPARE_SECRET, AT(old_key), NULL, 8, 16, "", NULL, "The one before."},
+    {"ADDRESS", SETTING_ADDRESS, AT(address), "::1", 0, 0, "", NULL, "A place."},
 };
 #define ROWS (sizeof table / sizeof *table)
 
@@ -353,6 +355,9 @@ test_spare_secret(void **state)
     assert_int_equal(dprintf(file, "\n"), 1);
     assert_int_equal(run("--old-key-file", path, NULL), SETTINGS_RUN);
     assert_null(settings.old_key);
+    assert_non_null(strstr(err, "settings.no_spare"));
+    assert_non_null(strstr(err, "setting=OLD_KEY"));
+    assert_non_null(strstr(err, "reason=empty"));
     assert_int_equal(pwrite(file, "short\n", 6, 0), 6);
     assert_int_equal(run("--old-key-file", path, NULL), EXIT_CONFIGURATION);
     assert_int_equal(pwrite(file, "the-key-before\n", 15, 0), 15);
@@ -362,8 +367,23 @@ test_spare_secret(void **state)
     unlink(path);
     assert_int_equal(run("--old-key-file", path, NULL), SETTINGS_RUN);
     assert_null(settings.old_key);
+    assert_non_null(strstr(err, "reason=\"No such file or directory\""));
     assert_int_equal(run("--old-key-file", "/tmp", NULL), EXIT_CONFIGURATION);
     expect_error("OLD_KEY: cannot read its file", "Is a directory", NULL);
+}
+
+static void
+test_address(void **state)
+{
+    static const char *const none[] = {"", "localhost", "1.2.3", "1.2.3.4:80", "[::1]", "::g"};
+    (void)state;
+    assert_int_equal(run("--address", "0.0.0.0", NULL), SETTINGS_RUN);
+    assert_string_equal(settings.address, "0.0.0.0");
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_int_equal(run("--address", none[i], NULL), EXIT_CONFIGURATION);
+        expect_error("ADDRESS: '", none[i], "' is no address; allowed: an IPv4 or IPv6 address",
+                     NULL);
+    }
 }
 
 static void
@@ -378,9 +398,9 @@ static void
 test_help(void **state)
 {
     (void)state;
-    const char *flags[] = {"--log-level", "--log-format",   "--core-files",
-                           "--name",      "--interval-ms",  "--open",
-                           "--endpoints", "--api-key-file", "--old-key-file"};
+    const char *flags[] = {"--log-level",    "--log-format", "--core-files", "--name",
+                           "--interval-ms",  "--open",       "--endpoints",  "--api-key-file",
+                           "--old-key-file", "--address"};
     assert_int_equal(run("--help", NULL), 0);
     for (size_t i = 0; i < ROWS; i++) {
         char line[128];
@@ -432,6 +452,7 @@ main(void)
         TEST(test_secret_that_is_no_text),
         TEST(test_secret_from_a_pipe_is_not_waited_for),
         TEST(test_spare_secret),
+        TEST(test_address),
         TEST(test_an_error_is_one_line),
         TEST(test_help),
         TEST(test_check),

@@ -18,6 +18,11 @@
         .name = name_, .type = SETTING_TEXT, .offset = AT(member_), .fallback = fallback_,     \
         .max = max_, .unit = "", .help = help_                                                 \
     }
+#define ADDRESS(name_, member_, fallback_, help_)                                              \
+    {                                                                                          \
+        .name = name_, .type = SETTING_ADDRESS, .offset = AT(member_), .fallback = fallback_,  \
+        .unit = "", .help = help_                                                              \
+    }
 #define LIST(name_, member_, fallback_, help_)                                                 \
     {                                                                                          \
         .name = name_, .type = SETTING_LIST, .offset = AT(member_), .fallback = fallback_,     \
@@ -42,8 +47,8 @@
 static const struct setting table[] = {
     SETTINGS_COMMON(struct api_settings, common),
     SETTINGS_ADMIN(struct api_settings, admin, "9084"),
-    TEXT("LISTEN_ADDRESS", listen_address, "127.0.0.1", 64,
-         "Address of the port for the interface and the pages."),
+    ADDRESS("LISTEN_ADDRESS", listen_address, "127.0.0.1",
+            "Address of the port for the interface and the pages."),
     NUMBER("PORT", port, "8080", 0, 65535, "",
            "Port for the interface and the pages; 0 takes a free one and logs it."),
     NUMBER("API_THREADS", threads, "4", 2, 256, "",

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "admit.h"
 #include "api_metrics.h"
 #include "callers.h"
@@ -199,23 +200,6 @@ raise_descriptors(const struct api_settings *settings, char *error, size_t error
     return -1;
 }
 
-union place {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static int
-find_place(const struct api_settings *settings, union place *place)
-{
-    uint16_t port = htons((uint16_t)settings->port);
-    *place = (union place){.v4 = {.sin_family = AF_INET, .sin_port = port}};
-    if (inet_pton(AF_INET, settings->listen_address, &place->v4.sin_addr) == 1)
-        return 0;
-    *place = (union place){.v6 = {.sin6_family = AF_INET6, .sin6_port = port}};
-    return inet_pton(AF_INET6, settings->listen_address, &place->v6.sin6_addr) == 1 ? 0 : -1;
-}
-
 /* Tells who is refused why, as far as the kernel takes it at once, and closes. Any thread. */
 static void
 cut_connection(void *arg, int descriptor, enum callers_end why)
@@ -269,7 +253,7 @@ start_timer(struct http_server *server, uv_loop_t *loop)
 
 /* Its own limit is a little above ours, and for each of its threads. */
 static struct MHD_Daemon *
-start_daemon(struct http_server *server, const union place *place)
+start_daemon(struct http_server *server, const union address_place *place)
 {
     const struct api_settings *settings = server->api->settings;
     unsigned spare = (unsigned)settings->threads * CONNECTIONS_SPARE;
@@ -293,15 +277,10 @@ struct http_server *
 http_server_new(const struct api_context *api, uv_loop_t *loop, char *error, size_t error_bytes)
 {
     const struct api_settings *settings = api->settings;
-    union place place;
+    union address_place place;
     if (raise_descriptors(settings, error, error_bytes))
         return NULL;
-    if (find_place(settings, &place)) {
-        snprintf(error, error_bytes,
-                 "LISTEN_ADDRESS: '%s' is no address; allowed: an IPv4 or IPv6 address",
-                 settings->listen_address);
-        return NULL;
-    }
+    address_place(settings->listen_address, (int)settings->port, &place);
     struct http_server *server = mem_alloc(sizeof *server);
     *server = (struct http_server){.api = api, .listen_fd = -1};
     server->callers = make_callers(server);
