@@ -1,7 +1,7 @@
 /* GET …/analytics/viewers: the parameters, then a streamed answer. HTTP threads. */
+#include "answer.h"
 #include "clock.h"
 #include "handlers.h"
-#include "request.h"
 #include "snapshot_stream.h"
 
 #define BLOCK_BYTES (32 * 1024) /* asked for at once */
@@ -32,14 +32,14 @@ analytics_get(struct request *request)
     enum api_error error =
         snapshot_query_parse(&request->target, clock_wall_ms(), &query, reason);
     if (error != API_ERROR_COUNT)
-        return request_fail(request, error, "%s", reason);
+        return answer_error(request, error, "%s", reason);
     struct snapshot_stream *stream = snapshot_stream_new(
         request->api->pool, request->api->metrics, request->match.argument, &query, &failure);
     if (!stream)
-        return request_fail_database(request, &failure);
+        return answer_database_error(request, &failure);
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_part, stream, free_stream);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    return request_reply(request, MHD_HTTP_OK, response);
+    return answer_send(request, MHD_HTTP_OK, response);
 }

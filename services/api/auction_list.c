@@ -3,10 +3,10 @@
 #include <string.h>
 #include <string.h>
 
+#include "answer.h"
 #include "auction_merge.h"
 #include "handlers.h"
 #include "mem.h"
-#include "request.h"
 #include "snapshot_query.h"
 
 #define LIMIT_DEFAULT 100
@@ -23,9 +23,9 @@ auction_viewers_get(struct request *request)
 {
     uint64_t viewers = 0;
     bool live = live_counts_get(request->api->live, request->match.argument, &viewers);
-    return request_reply_data(request,
-                              json_pack("{s:s, s:o, s:b}", "auction", request->match.argument,
-                                        "viewers", make_viewers(live, viewers), "live", live));
+    return answer_data(request,
+                       json_pack("{s:s, s:o, s:b}", "auction", request->match.argument,
+                                 "viewers", make_viewers(live, viewers), "live", live));
 }
 
 /* One page, with a row more than asked for, that tells whether there is a next one. */
@@ -72,8 +72,8 @@ send_page(struct request *request, const struct page *page)
     }
     bool all_known = !memchr(page->live.known, false, sizeof page->live.known);
     const char *next = page->count > page->limit ? page->rows[count - 1].auction : NULL;
-    return request_reply_data(request, json_pack("{s:o, s:s?, s:b}", "auctions", auctions,
-                                                 "next", next, "live", all_known));
+    return answer_data(request, json_pack("{s:o, s:s?, s:b}", "auctions", auctions, "next",
+                                          next, "live", all_known));
 }
 
 enum MHD_Result
@@ -83,15 +83,15 @@ auction_list_get(struct request *request)
     const char *limit = target_parameter(&request->target, "limit");
     int64_t rows = limit ? limit_parse(limit, LIMIT_MAX) : LIMIT_DEFAULT;
     if (after && *after && !auction_valid(after, strlen(after)))
-        return request_fail(request, API_INVALID_CURSOR,
+        return answer_error(request, API_INVALID_CURSOR,
                             "after: is no auction id; allowed: data.next of the page before");
     if (rows < 0)
-        return request_fail(request, API_INVALID_LIMIT,
+        return answer_error(request, API_INVALID_LIMIT,
                             "limit: is no such number; allowed: 1 to %d", LIMIT_MAX);
     struct page page = {.live.after = after ? after : "", .limit = (size_t)rows};
     struct storage_error error;
     enum MHD_Result result = read_page(request->api, &page, &error)
-                                 ? request_fail_database(request, &error)
+                                 ? answer_database_error(request, &error)
                                  : send_page(request, &page);
     free(page.known);
     free(page.live.rows);

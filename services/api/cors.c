@@ -48,15 +48,11 @@ cors_is_preflight(const struct request *request, const char *method)
            request_header(request, MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD);
 }
 
-enum MHD_Result
-cors_preflight(struct request *request)
+void
+cors_add_leave(const struct request *request, struct MHD_Response *response)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
                             request->match.allow);
     MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
     MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    return request_reply(request, MHD_HTTP_NO_CONTENT, response);
 }

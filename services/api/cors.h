@@ -12,7 +12,7 @@ void cors_add_headers(const struct request *request, struct MHD_Response *respon
 /* Whether a browser asks for leave to send another request to a path that is there. */
 bool cors_is_preflight(const struct request *request, const char *method);
 
-/* Answers that: with the methods of request->match.allow. */
-enum MHD_Result cors_preflight(struct request *request);
+/* Adds the answer to that: with the methods of request->match.allow. */
+void cors_add_leave(const struct request *request, struct MHD_Response *response);
 
 #endif

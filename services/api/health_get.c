@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer.h"
 #include "handlers.h"
-#include "request.h"
 
 static enum MHD_Result
 send_text(struct request *request, unsigned status, const char *text)
@@ -12,7 +12,7 @@ send_text(struct request *request, unsigned status, const char *text)
         MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    return request_reply(request, status, response);
+    return answer_send(request, status, response);
 }
 
 enum MHD_Result

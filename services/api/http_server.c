@@ -13,14 +13,13 @@
 
 #include "address.h"
 #include "admit.h"
+#include "answer.h"
 #include "api_metrics.h"
 #include "callers.h"
-#include "cors.h"
 #include "clock.h"
 #include "http_server.h"
 #include "log.h"
 #include "mem.h"
-#include "request.h"
 
 #define DESCRIPTORS_SPARE 256 /* beside the connections: database, bus, log … */
 #define CONNECTIONS_SPARE 32  /* for each thread, of those that are cut and not yet closed */
@@ -48,7 +47,7 @@ struct connection {
 static enum MHD_Result
 send_refusal(struct request *request)
 {
-    return request_fail(request, request->refused, "%s", request->reason);
+    return answer_error(request, request->refused, "%s", request->reason);
 }
 
 static enum MHD_Result
@@ -93,7 +92,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
     if (request->refused != API_ERROR_COUNT)
         return send_refusal(request);
     if (request->preflight)
-        return cors_preflight(request);
+        return answer_preflight(request);
     if (request->resume)
         return request->resume(request);
     return request->match.route->handle(request);

@@ -49,23 +49,4 @@ void request_refuse(struct request *request, enum api_error error, const char *f
 /* Takes a part of the body. False: there is so much that the connection should be closed. */
 bool request_take_body(struct request *request, const char *bytes, size_t count);
 
-/* Each queues an answer, counts it, and returns what the handler returns. */
-enum MHD_Result request_reply_data(struct request *request, json_t *data); /* takes data */
-enum MHD_Result request_fail(struct request *request, enum api_error error, const char *format,
-                             ...) __attribute__((format(printf, 3, 4)));
-/* Takes response over; adds the headers that every answer has. */
-enum MHD_Result request_reply(struct request *request, unsigned status,
-                              struct MHD_Response *response);
-
-/* A read of the database that failed: answers 503. */
-enum MHD_Result request_fail_database(struct request *request,
-                                      const struct storage_error *error);
-
-/* Hands request->call to the store and suspends; resume is called when it is done. */
-enum MHD_Result request_call_store(struct request *request, route_f *resume);
-
-/* After request_call_store(): true when the ack is there and ok (see request->call.ack); else
- * the error is answered and *result set. */
-bool request_call_went_well(struct request *request, enum MHD_Result *result);
-
 #endif

@@ -2,16 +2,16 @@
  * only writer. HTTP threads. */
 #include <string.h>
 
+#include "answer.h"
 #include "handlers.h"
-#include "request.h"
 #include "settings_body.h"
+#include "store_wait.h"
 
 static enum MHD_Result
 send_settings(struct request *request, bool enabled)
 {
-    return request_reply_data(request,
-                              json_pack("{s:s, s:b}", "auction", request->match.argument,
-                                        "enableViewerAnalytics", enabled));
+    return answer_data(request, json_pack("{s:s, s:b}", "auction", request->match.argument,
+                                          "enableViewerAnalytics", enabled));
 }
 
 enum MHD_Result
@@ -22,11 +22,11 @@ settings_get(struct request *request)
     bool known = false;
     struct storage *storage = storage_pool_take(request->api->pool, &error);
     if (!storage)
-        return request_fail_database(request, &error);
+        return answer_database_error(request, &error);
     int failed = storage_auction(storage, request->match.argument, &known, &row, &error);
     storage_pool_give(request->api->pool, storage, failed ? &error : NULL);
     if (failed)
-        return request_fail_database(request, &error);
+        return answer_database_error(request, &error);
     return send_settings(request, known && row.enabled);
 }
 
@@ -34,7 +34,7 @@ static enum MHD_Result
 answer_patch(struct request *request)
 {
     enum MHD_Result result;
-    if (!request_call_went_well(request, &result))
+    if (!store_wait_went_well(request, &result))
         return result;
     return send_settings(request, request->call.enabled);
 }
@@ -47,8 +47,8 @@ settings_patch(struct request *request)
     enum api_error error =
         settings_body_decode(request->body, request->body_bytes, &call->enabled, reason);
     if (error != API_ERROR_COUNT)
-        return request_fail(request, error, "%s", reason);
+        return answer_error(request, error, "%s", reason);
     call->kind = REQUEST_SETTING;
     strcpy(call->auction, request->match.argument); /* a valid id fits */
-    return request_call_store(request, answer_patch);
+    return store_wait_begin(request, answer_patch);
 }

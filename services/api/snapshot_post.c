@@ -1,19 +1,20 @@
 /* POST …/analytics/snapshot: body → snapshot → store → what became of it. HTTP threads. */
 #include <string.h>
 
+#include "answer.h"
 #include "api_metrics.h"
 #include "clock.h"
 #include "handlers.h"
-#include "request.h"
 #include "snapshot_body.h"
+#include "store_wait.h"
 
 static enum MHD_Result
 send_outcome(struct request *request, enum api_metric row, const char *outcome,
              const char *message)
 {
     metrics_add(request->api->metrics, row, 1);
-    return request_reply_data(request,
-                              json_pack("{s:s, s:s}", "outcome", outcome, "message", message));
+    return answer_data(request,
+                       json_pack("{s:s, s:s}", "outcome", outcome, "message", message));
 }
 
 static enum MHD_Result
@@ -21,10 +22,10 @@ answer_post(struct request *request)
 {
     const struct ack *ack = &request->call.ack;
     enum MHD_Result result;
-    if (!request_call_went_well(request, &result))
+    if (!store_wait_went_well(request, &result))
         return result;
     if (ack->refused)
-        return request_fail(request, API_INVALID_SNAPSHOT, "%s",
+        return answer_error(request, API_INVALID_SNAPSHOT, "%s",
                             ack->refusals ? ack->refusals[0].reason : "refused by the store");
     if (ack->saved)
         return send_outcome(request, METRIC_SNAPSHOTS_SAVED, "saved", "Viewer snapshot saved");
@@ -48,7 +49,7 @@ snapshot_post(struct request *request)
         snapshot_body_decode(request->match.argument, request->body, request->body_bytes,
                              clock_wall_ms(), &call->snapshot, reason);
     if (error != API_ERROR_COUNT)
-        return request_fail(request, error, "%s", reason);
+        return answer_error(request, error, "%s", reason);
     call->kind = REQUEST_BATCH;
-    return request_call_store(request, answer_post);
+    return store_wait_begin(request, answer_post);
 }

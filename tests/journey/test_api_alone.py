@@ -654,7 +654,7 @@ def test_a_stop_ends_even_what_nobody_answers(alone):
         ({"API_THREADS": "many"}, 102, "API_THREADS"),
         ({"STORE_ENDPOINTS": "nowhere"}, 102, "STORE_ENDPOINTS"),
         ({"VIEWER_SOCKET_URL": "http://x/ws"}, 102, "VIEWER_SOCKET_URL"),
-        ({"LISTEN_ADDRESS": "localhost", "SQLITE_PATH": "/dev/null"}, 111, "LISTEN_ADDRESS"),
+        ({"LISTEN_ADDRESS": "localhost", "SQLITE_PATH": "/dev/null"}, 102, "LISTEN_ADDRESS"),
         ({"MONGODB_URI": "mongodb:/nothing"}, 111, "MongoDB"),
     ],
 )
