@@ -89,7 +89,7 @@ note_drained(struct spooling *spooling, struct job **jobs, size_t count)
         rows += (int64_t)jobs[i]->request->row_count;
     }
     metrics_add(spooling->metrics, METRIC_ROWS_DRAINED, rows);
-    atomic_store(&spooling->usable, true); /* there is room */
+    spooling_note_usable(spooling, true); /* there is room */
     spooling->due_ms = clock_mono_ms() + rows * 1000 / spooling->settings->spool_drain_rows;
 }
 

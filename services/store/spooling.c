@@ -41,6 +41,14 @@ log_repair(const struct spooling *spooling, const struct spool_repair *repair)
     }
 }
 
+/* The metric at once, before the answer to the batch that was not taken. */
+void
+spooling_note_usable(struct spooling *spooling, bool usable)
+{
+    atomic_store(&spooling->usable, usable);
+    metrics_set(spooling->metrics, METRIC_SPOOL_USABLE, usable);
+}
+
 static int
 open_spool(struct spooling *spooling, struct spool_error *error)
 {
@@ -53,7 +61,7 @@ open_spool(struct spooling *spooling, struct spool_error *error)
     spooling->due_ms = 0;
     spooling->at_once = RECORDS_AT_ONCE;
     spooling->stuck_attempts = 0;
-    atomic_store(&spooling->usable, true);
+    spooling_note_usable(spooling, true);
     spooling_report(spooling);
     if (spool_records(spooling->spool))
         log_warn("store.spool_waiting", "batches of before wait in the spool",
@@ -66,7 +74,7 @@ spooling_note_failure(struct spooling *spooling, const struct spool_error *error
 {
     int64_t suppressed;
     struct spool_error ignored;
-    atomic_store(&spooling->usable, false);
+    spooling_note_usable(spooling, false);
     spooling->broken = error->failure == SPOOL_FAILED; /* a full one is drained */
     if (log_allowed(&spooling->error_limit, clock_mono_ms(), LOG_MS, &suppressed))
         log_error("store.spool_failed", "the spool cannot be used",
@@ -169,7 +177,7 @@ spooling_keep(struct spooling *spooling, struct job **jobs, size_t count, const 
     }
     for (size_t i = 0; i < count; i++)
         acknowledge(spooling, jobs[i]);
-    atomic_store(&spooling->usable, true);
+    spooling_note_usable(spooling, true);
     spooling_report(spooling);
     return true;
 }
@@ -187,7 +195,7 @@ spooling_tend(struct spooling *spooling)
     if (!(spooling->spool ? spool_probe(spooling->spool, &error)
                           : open_spool(spooling, &error))) {
         backoff_reset(&spooling->backoff);
-        atomic_store(&spooling->usable, true);
+        spooling_note_usable(spooling, true);
         return INT64_MAX;
     }
     spooling_note_failure(spooling, &error);
@@ -258,7 +266,6 @@ spooling_report(struct spooling *spooling)
 {
     struct metrics *metrics = spooling->metrics;
     const struct spool *spool = spooling->spool;
-    metrics_set(metrics, METRIC_SPOOL_USABLE, spooling_usable(spooling));
     if (!spool)
         return;
     int64_t oldest_ms = spool_oldest_ms(spool), age_ms = clock_wall_ms() - oldest_ms;

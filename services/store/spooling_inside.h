@@ -31,6 +31,9 @@ struct spooling {
     struct log_limit error_limit;
 };
 
+/* Whether it would take a batch: for whoever asks, and as a metric. */
+void spooling_note_usable(struct spooling *spooling, bool usable);
+
 /* After a failed call of the spool: a damaged file is opened anew, which mends it. */
 void spooling_note_failure(struct spooling *spooling, const struct spool_error *error);
 
