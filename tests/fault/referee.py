@@ -286,9 +286,11 @@ class Commands:
         return [time.monotonic(), None]
 
     async def history(self):
-        """{auction: [[[wall ms, least, most], …] of each share]}"""
+        """[{auction: [[[wall ms, least, most], …] of each share]}, [[wall ms, wall ms] of each halt]]"""
         every = self.audience.shares.items()
-        return {name: [share.history for share in of.values()] for name, of in every}
+        offset = wall_ms() - time.monotonic() * 1000
+        halts = [[end * 1000 + offset for end in halt] for halt in self.audience.clock.halts]
+        return [{name: [share.history for share in of.values()] for name, of in every}, halts]
 
 
 async def main():

@@ -91,7 +91,7 @@ class Scene:
         time.sleep(cluster.WINDOW_MS / 1000)  # at least one whole window after the last fault
         width = cluster.WINDOW_MS
         times = windows.expected(self.began_ms, wall_ms(), width)
-        history = self.cluster.referee.history()
+        history, halts = self.cluster.referee.history()
         watched = [
             (name, at)
             for name, shares in history.items()
@@ -105,7 +105,7 @@ class Scene:
             if not absent or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
-        pairs, unbalanced = windows.unbalanced(found, history, times, width)
+        pairs, unbalanced = windows.unbalanced(found, history, halts, times, width)
         complete = sum(
             row[0]["complete"] for of in found.values() for at, row in of.items() if at in times
         )
@@ -116,7 +116,7 @@ class Scene:
             "pairs": pairs,
             "missing": absent,
             "unbalanced": unbalanced,
-            "untrue": windows.untrue(found, history, times),
+            "untrue": windows.untrue(found, history, halts, times),
         }
 
 

@@ -66,6 +66,14 @@ def test_time_in_which_nothing_ran_does_not_pass():
     clock = truth.Clock(100)
     assert clock.now(100.125) == 0.125
     assert clock.now(103) == 0.125 + truth.Clock.MOST
+    assert clock.halts == [(100.125, 103)]
+
+
+def test_time_around_a_line_leaves_out_halts():
+    assert windows.around(5000, 1000, 200, []) == (4000, 5200)
+    assert windows.around(5000, 1000, 200, [(3000, 3500), (5300, 6000)]) == (4000, 5200)
+    assert windows.around(5000, 1000, 200, [(3400, 3900), (4500, 4800)]) == (3200, 5200)
+    assert windows.around(5000, 1000, 200, [(4900, 5400), (5500, 6000)]) == (3900, 6100)
 
 
 def test_what_was_true_once_is_looked_up():
@@ -110,7 +118,7 @@ def test_joins_and_leaves_that_do_not_make_the_change_are_seen():
     def judge():
         history = {"lot": [shares.all["a"].history]}
         return windows.unbalanced(
-            windows.by_auction(rows), history, [10000, 15000, 20000], 5000
+            windows.by_auction(rows), history, [], [10000, 15000, 20000], 5000
         )
 
     pairs, complaints = judge()
@@ -127,4 +135,9 @@ def test_a_count_that_was_never_true_is_seen():
     history = {"lot": [shares.all["a"].history]}
     for count, untrue in ((2, 1), (3, 0), (4, 0), (5, 1)):
         found = windows.by_auction([row(10000, count)])
-        assert len(windows.untrue(found, history, [10000])) == untrue
+        assert len(windows.untrue(found, history, [], [10000])) == untrue
+    found = windows.by_auction([row(10000, 2)])
+    assert windows.untrue(found, history, [(9900, 10500)], [10000])
+    shares.change(10.4, "a", -2)  # the referee hears of the two that were sent away after a halt
+    assert windows.untrue(found, history, [], [10000])
+    assert not windows.untrue(found, history, [(9900, 10500)], [10000])

@@ -25,8 +25,11 @@ class Clock:
     def __init__(self, now):
         self.at = now
         self.seconds = 0.0
+        self.halts = []  # (from, to) of each time in which nothing ran, as the caller's clock has it
 
     def now(self, now):
+        if now - self.at > self.MOST:
+            self.halts.append((self.at, now))
         self.seconds += min(now - self.at, self.MOST)
         self.at = now
         return self.seconds

@@ -42,9 +42,22 @@ def missing_or_doubled(found, watched):
 
 
 EDGE_MS = 100  # within which two replicas hear of the same change
+NEWS_MS = 200  # within which the referee hears whom a gateway has sent away
 
 
-def unbalanced(found, history, timestamps, window_ms):
+def around(line_ms, before_ms, after_ms, halts):
+    """The begin and the end of a time around a line; halts, in which nothing ran, do not count."""
+    begin, end = line_ms - before_ms, line_ms + after_ms
+    for halt_begin, halt_end in reversed(halts):
+        if halt_begin < line_ms and halt_end > begin:
+            begin -= min(halt_end, line_ms) - halt_begin
+    for halt_begin, halt_end in halts:
+        if halt_begin < end and halt_end > line_ms:
+            end += halt_end - max(halt_begin, line_ms)
+    return begin, end
+
+
+def unbalanced(found, history, halts, timestamps, window_ms):
     """Pairs of complete windows in which joins and leaves do not make the change of the count. The
     two may be of two replicas, each of which drew the line between them where it heard of a change:
     what the count moved by around that line may stand on either side."""
@@ -57,8 +70,8 @@ def unbalanced(found, history, timestamps, window_ms):
                 continue
             pairs += 1
             change = after["viewerCount"] - before["viewerCount"]
-            line = timestamp - window_ms
-            low, high = true_between(history[auction], line - EDGE_MS, line + EDGE_MS)
+            edges = around(timestamp - window_ms, EDGE_MS, EDGE_MS, halts)
+            low, high = true_between(history[auction], *edges)
             if abs(after["joins"] - after["leaves"] - change) > high - low:
                 complaints.append(
                     f"{auction} at {timestamp}: {before['viewerCount']} + {after['joins']} joins"
@@ -67,16 +80,17 @@ def unbalanced(found, history, timestamps, window_ms):
     return pairs, complaints
 
 
-def untrue(found, history, timestamps):
-    """Complete windows whose count was not true at their end, give or take the news' way."""
+def untrue(found, history, halts, timestamps):
+    """Complete windows whose count was not true at their end, give or take the news' way: that of a
+    join to the sampler, and that of a viewer who was sent away to the referee."""
     complaints = []
     for auction, windows in found.items():
         for timestamp in timestamps:
             row = windows.get(timestamp, [{}])[0]
             if not row.get("complete"):
                 continue
-            end = timestamp + 20  # both clocks are the same machine's, and cut to ms
-            low, high = true_between(history[auction], end - truth.LAG * 1000, end)
+            edges = around(timestamp, truth.LAG * 1000, NEWS_MS, halts)
+            low, high = true_between(history[auction], *edges)
             if not low <= row["viewerCount"] <= high:
                 complaints.append(
                     f"{auction} at {timestamp}: {row['viewerCount']}, not {low} to {high}"
