@@ -1,6 +1,7 @@
 /* In: marks. Out: frames to viewers, a slice of an auction at a time. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "mem.h"
 
@@ -28,6 +29,16 @@ static int64_t
 read_us(void)
 {
     return (int64_t)(uv_hrtime() / 1000);
+}
+
+/* What this thread has worked. A telling in which the process was stopped, or others had the
+ * processor, has cost no more for that. */
+static int64_t
+read_worked_us(void)
+{
+    struct timespec worked;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+    return worked.tv_sec * INT64_C(1000000) + worked.tv_nsec / 1000;
 }
 
 struct broadcast *
@@ -110,16 +121,17 @@ tell_slice(struct broadcast *broadcast, struct pace *pace, int64_t start_us)
         pacing_hold(broadcast->pacing, pace, start_us + NEWS_TICK_US);
         return start_us;
     }
+    int64_t before_us = read_worked_us();
     bool done = audience_sweep(auction, SLICE, tell_viewer, broadcast);
-    int64_t now_us = read_us();
+    int64_t cost_us = read_worked_us() - before_us, now_us = read_us();
     if (!pace->telling)
         return now_us; /* the last viewer left while it was told */
     if (!done) {
-        pacing_pause(broadcast->pacing, pace, now_us, now_us - start_us);
+        pacing_pause(broadcast->pacing, pace, now_us, cost_us);
         return now_us;
     }
     metrics_add(broadcast->metrics, METRIC_TELLINGS, 1);
-    pacing_finish(broadcast->pacing, pace, now_us, now_us - start_us);
+    pacing_finish(broadcast->pacing, pace, now_us, cost_us);
     return now_us;
 }
 
