@@ -36,10 +36,11 @@ static int
 read_flags(struct bulk *bulk, const char **auctions, size_t count, struct storage_error *error)
 {
     bool enabled[FLAGS_AT_ONCE];
+    int64_t asked_ms = clock_mono_ms(); /* the answer may be as old as that */
     if (storage_enabled(bulk->storage, auctions, count, enabled, error))
         return -1;
     for (size_t i = 0; i < count; i++)
-        guard_note(bulk->guard, auctions[i], enabled[i], clock_mono_ms());
+        guard_note(bulk->guard, auctions[i], enabled[i], asked_ms);
     return 0;
 }
 

@@ -119,11 +119,12 @@ static int
 change_setting(struct snapshot_write *writer, struct job *job, struct storage_error *error)
 {
     const struct store_request *request = job->request;
+    int64_t began_ms = clock_mono_ms(); /* another store may have changed it since */
     if (storage_set_enabled(writer->storage, request->auction, request->enabled, error)) {
         note_failure(writer, error);
         return -1;
     }
-    guard_note(writer->guard, request->auction, request->enabled, clock_mono_ms());
+    guard_note(writer->guard, request->auction, request->enabled, began_ms);
     job->ack.saved = 1;
     log_info("store.setting_saved", "an auction's analytics were switched",
              LOG_STR("auction", request->auction),

@@ -2,6 +2,7 @@
 sets nothing aside, and what never will be taken does not block the rest."""
 
 import contextlib
+import time
 
 import pytest
 
@@ -133,6 +134,27 @@ def test_a_slow_server_and_a_cut_link(make_errant, proxy):
     proxy.mend()
     wait_drained(system)
     assert stored_times(system) == [row["timestamp"] for row in rows]
+
+
+@mongodb_only
+def test_a_flag_is_as_old_as_its_question(make_errant, proxy, database):
+    """The answer may be long on its way, and the flag changed since."""
+    system = make_errant(FLAG_CACHE_MS=2000)
+    changed = []
+
+    def answer_late(reply):
+        with database.open() as opened:
+            opened.auctions.update_one({"_id": "lot-2"}, {"$set": {"enableViewerAnalytics": False}})
+        changed.append(time.monotonic())
+        time.sleep(1.5)
+
+    with database.open() as opened:
+        opened.auctions.insert_one({"_id": "lot-2", "enableViewerAnalytics": True})
+    first, second = (make_row("lot-2", row["timestamp"]) for row in minutes(2))
+    with trouble(proxy, Change(reply=answer_late), lambda command: command.get("find") == "auctions"):
+        assert counts(system.store_request(batch(first))) == expect(saved=1)
+    wait_until(lambda: time.monotonic() > changed[0] + 2.01, what="FLAG_CACHE_MS to be over")
+    assert counts(system.store_request(batch(second))) == expect(ignored=1)
 
 
 @mongodb_only
