@@ -44,8 +44,9 @@ SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Undefined|Thread|Memory)Sanitizer|WARNING: ThreadSanitizer"
     r"|runtime error:|DEADLYSIGNAL"
 )
-STOP_SECONDS = 20
-READY_SECONDS = 30
+STOP_SECONDS = 60
+READY_SECONDS = 60
+WAIT_SECONDS = 30  # also where a machine is busy or stands still for a while
 
 SHORT_TEMPO = {
     "SAMPLE_INTERVAL_MS": 100,
@@ -57,14 +58,16 @@ SHORT_TEMPO = {
 }
 
 
-def wait_until(condition, timeout=10, what="a condition", every=0.02):
-    """Returns condition()'s first true value; fails, naming what, after timeout seconds."""
+def wait_until(condition, timeout=WAIT_SECONDS, what="a condition", every=0.02):
+    """Returns condition()'s first true value; fails, naming what, after timeout seconds: with a
+    look that began after them, however long this process stood still."""
     deadline = time.monotonic() + timeout
     while True:
+        late = time.monotonic() > deadline
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"waited {timeout} s for {what}; last seen: {value!r}")
         time.sleep(every)
 
@@ -437,7 +440,7 @@ class Viewer:
         """The newest count told, or None before the first."""
         return next(reversed(self.counts), None)
 
-    def wait_count(self, count, timeout=10):
+    def wait_count(self, count, timeout=WAIT_SECONDS):
         try:
             wait_until(lambda: self.count == count, timeout, f"{self.auction} to show {count}")
         except AssertionError as error:
@@ -517,7 +520,7 @@ class Viewers:
 _request_ids = random.randrange(2**32)
 
 
-def store_request(endpoint, request, timeout=10):
+def store_request(endpoint, request, timeout=WAIT_SECONDS):
     """Sends a request (see headcount_wire) to a store; the decoded acknowledgement."""
     global _request_ids
     _request_ids += 1
@@ -657,6 +660,18 @@ class System:
         """{auction, viewers, live} as the api gives it."""
         return self.http("GET", f"/api/v1/auctions/{auction}/viewers").data()
 
+    def wait_last_window(self):
+        """After all viewers were told to leave, until the sampler has made its last snapshots of
+        them and a store has taken those; how many it has made."""
+        metric, settings = self.sampler.metric, self.sampler.settings
+        samples = "headcount_sampler_samples_total"
+        a_window = settings["SNAPSHOT_INTERVAL_MS"] // settings["SAMPLE_INTERVAL_MS"]
+        wait_until(lambda: metric("headcount_sampler_viewers") == 0, what="viewers to be gone")
+        ended = metric(samples) + a_window + 1
+        wait_until(lambda: metric(samples) >= ended, what="their window to end")
+        wait_until(lambda: metric("headcount_sampler_outbox_rows") == 0, what="all to be taken")
+        return metric("headcount_sampler_snapshots_total")
+
     def viewer_url(self, gateway=0):
         return f"ws://127.0.0.1:{self.of('gateway')[gateway].port}/ws"
 
@@ -670,7 +685,7 @@ class System:
     def leave(self, *viewers):
         self.viewers.close(viewers)
 
-    def store_request(self, request, index=0, timeout=10):
+    def store_request(self, request, index=0, timeout=WAIT_SECONDS):
         """A request to the store with the right key, unless it has one."""
         request = {"key": self.internal_key, **request}
         return store_request(self.endpoint("store", index), request, timeout)

@@ -8,7 +8,7 @@ import time
 import zmq
 
 import headcount_wire as wire
-from harness import wait_until
+from harness import WAIT_SECONDS, wait_until
 
 
 def now_ms():
@@ -216,7 +216,7 @@ class Peers:
         for peer in self.all:
             peer.pump()
 
-    def until(self, condition, what, timeout=10):
+    def until(self, condition, what, timeout=WAIT_SECONDS):
         def look():
             self.pump()
             return condition()
