@@ -666,7 +666,9 @@ class System:
         metric, settings = self.sampler.metric, self.sampler.settings
         samples = "headcount_sampler_samples_total"
         a_window = settings["SNAPSHOT_INTERVAL_MS"] // settings["SAMPLE_INTERVAL_MS"]
-        wait_until(lambda: metric("headcount_sampler_viewers") == 0, what="viewers to be gone")
+        for service in [*self.of("gateway"), self.sampler]:  # a gateway that is silent has none either
+            name = f"headcount_{service.kind}_viewers"
+            wait_until(lambda s=service, n=name: s.metric(n) == 0, what="viewers to be gone")
         ended = metric(samples) + a_window + 1
         wait_until(lambda: metric(samples) >= ended, what="their window to end")
         wait_until(lambda: metric("headcount_sampler_outbox_rows") == 0, what="all to be taken")

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import time
 
 import pytest
 
@@ -24,7 +25,7 @@ def start(system):
     system.set_tracking("lot-1")
     for viewer in system.join("lot-1", 2):
         viewer.wait_count(2)
-    wait_until(lambda: system.snapshots("lot-1"), 15, "the first snapshot")
+    wait_until(lambda: system.snapshots("lot-1"), what="the first snapshot")
     return system
 
 
@@ -85,8 +86,7 @@ def test_a_restart_keeps_what_no_store_acknowledged(system, way):
     wait_until(lambda: held(system) >= 4, what="the batches of before")
     system.store.start().wait_ready()
     settle(system)
-    missing = len(set(times(system)) - known)
-    assert missing >= 4
+    wait_until(lambda: len(set(times(system)) - known) >= 4, what="those of before")
     rows, distinct = stored_count(system)
     assert rows == distinct
 
@@ -100,9 +100,9 @@ def test_the_open_minute_is_kept_at_a_stop(make_system):
     began = system.sampler.metric(samples)
     wait_until(lambda: system.sampler.metric(samples) > began + 3, what="samples of it")
     system.sampler.term()
-    (snapshot,) = system.snapshots("lot-1")
-    assert snapshot["joins"] == 1 and snapshot["peakViewers"] == 1
-    assert snapshot["complete"] is False
+    snapshots = system.snapshots("lot-1")  # two where the minute ended meanwhile
+    assert sum(snapshot["joins"] for snapshot in snapshots) == 1
+    assert snapshots[-1]["peakViewers"] == 1 and snapshots[-1]["complete"] is False
 
 
 def test_memory_that_is_full_leaves_the_disk_as_it_is(make_system):
@@ -113,7 +113,7 @@ def test_memory_that_is_full_leaves_the_disk_as_it_is(make_system):
         system.set_tracking(auction)
     for auction in auctions:
         system.viewer(auction)
-    wait_until(lambda: len(system.snapshots("lot-399")) > 0, 20, "the first snapshots")
+    wait_until(lambda: len(system.snapshots("lot-399")) > 0, what="the first snapshots")
     system.store.kill9()
     parked = "headcount_sampler_outbox_disk_batches"
     wait_until(lambda: system.sampler.metric(parked) >= 2, 30, "batches on disk only")
@@ -124,8 +124,9 @@ def test_memory_that_is_full_leaves_the_disk_as_it_is(make_system):
     wait_until(lambda: held(system) <= 400, 30, "them to be stored")
     assert system.sampler.metric("headcount_sampler_dropped_rows_total") == 0
     wait_until(lambda: len(set(times(system)) - known) >= 4, 30, "four windows more")
+    wait_until(lambda: stored_count(system)[0] > 400 * 4, what="all of these windows")
     rows, distinct = stored_count(system)
-    assert rows > 400 * 4 and distinct * 400 >= rows
+    assert distinct * 400 >= rows
 
 
 def test_a_full_disk_is_told_and_got_over(make_system, tmp_path):
@@ -138,7 +139,8 @@ def test_a_full_disk_is_told_and_got_over(make_system, tmp_path):
         system.store.kill9()
         alone = "headcount_sampler_outbox_memory_only_batches"
         wait_until(lambda: system.sampler.metric(alone) >= 2, 30, "batches in memory only")
-        assert system.sampler.log_lines("sampler.outbox_failed")
+        failed = "sampler.outbox_failed"  # a busy writer is behind before it has failed
+        wait_until(lambda: system.sampler.log_lines(failed), what="the disk to be told of")
         assert system.sampler.ready()
         disk.empty()
         wait_until(lambda: system.sampler.metric(alone) == 0, 30, "them to be on disk")
@@ -167,16 +169,18 @@ def test_a_damaged_file_is_set_aside(system):
     assert list(path.parent.glob(path.name + ".corrupt-*"))
     assert system.sampler.metric("headcount_sampler_outbox_damaged_total") == 1
     system.store.start().wait_ready()
-    wait_until(lambda: len(times(system)) > 1, 20, "snapshots again")
+    wait_until(lambda: len(times(system)) > 1, what="snapshots again")
 
 
 def test_a_file_that_could_not_be_opened_at_the_start_is_sent_later(system):
     start(system)
     system.store.kill9()
     wait_held(system, 3)
+    made = system.sampler.metric("headcount_sampler_snapshots_total")
     wait_durable(system)
     known = set(times(system))
     system.sampler.kill9()
+    killed = time.time()
     lock = outbox_path(system).with_name(outbox_path(system).name + ".lock")
     kept = lock.rename(lock.with_name("kept"))
     lock.mkdir()  # as a disk that takes nothing, it passes
@@ -185,14 +189,14 @@ def test_a_file_that_could_not_be_opened_at_the_start_is_sent_later(system):
     lock.rmdir()
     kept.rename(lock)
     system.store.start().wait_ready()
-    wait_until(lambda: system.sampler.log_lines("sampler.outbox_waiting"), 20, "the batches of before")
+    wait_until(lambda: system.sampler.log_lines("sampler.outbox_waiting"), what="the batches of before")
 
-    def none_is_missing():
-        moments = [datetime.datetime.fromisoformat(time).timestamp() for time in times(system)]
-        last = moments[len(known) - 1]
-        return moments[len(known) : len(known) + 3] == [last + 1, last + 2, last + 3]
+    def of_before():
+        moments = [datetime.datetime.fromisoformat(text).timestamp() for text in times(system)]
+        return sum(moment <= killed for moment in moments)
 
-    wait_until(none_is_missing, 20, "those before the kill")
+    wait_until(lambda: of_before() >= made, what="those before the kill")
+    assert made >= len(known) + 3
 
 
 def test_one_file_is_for_one_sampler(system):

@@ -11,7 +11,7 @@ import harness
 from harness import wait_until
 
 AUCTIONS = [f"lot-{number}" for number in range(20)]
-TEMPO = {**harness.SHORT_TEMPO, "ACK_TIMEOUT_MS": 600, "STORE_TIMEOUT_MS": 3000}
+TEMPO = {**harness.SHORT_TEMPO, "ACK_TIMEOUT_MS": 600, "STORE_TIMEOUT_MS": 20000}
 WINDOW_MS = TEMPO["SNAPSHOT_INTERVAL_MS"]
 
 
@@ -46,11 +46,12 @@ def wall_ms(text):
 )
 def test_a_store_that_dies_loses_nothing(make_system, fault):
     system = make_system(tempo=TEMPO, stores=2, apis=2)
+    viewers = []
     for auction in AUCTIONS:
         turn(system, auction, True).data()
-        system.viewer(auction)
+        viewers.append(system.viewer(auction))
     last = AUCTIONS[-1]
-    wait_until(lambda: len(stored(system, last)) >= 2, 15, "the first snapshots")
+    wait_until(lambda: len(stored(system, last)) >= 2, what="the first snapshots")
     first, second = system.of("store")
     taken = [store.metric("headcount_store_requests_total") for store in (first, second)]
     wait_until(
@@ -58,26 +59,28 @@ def test_a_store_that_dies_loses_nothing(make_system, fault):
             store.metric("headcount_store_requests_total") > before
             for store, before in zip((first, second), taken)
         ),
-        15,
-        "both stores to take requests",
+        what="both stores to take requests",
     )
     before = len(stored(system, last))
     if fault == "kill -9":
         first.kill9()
     else:
         first.pause()
-    wait_until(lambda: len(stored(system, last, 1)) >= before + 4, 20, "snapshots to go on")
+    wait_until(lambda: len(stored(system, last, 1)) >= before + 4, what="snapshots to go on")
     if fault == "kill -9":
         first.start().wait_ready()
     else:
         first.resume()
     closed = len(stored(system, last))
-    wait_until(lambda: len(stored(system, last)) >= closed + 2, 15, "snapshots afterwards")
-    wait_until(lambda: system.sampler.metric("headcount_sampler_outbox_rows") == 0, 10, "the rest")
-    for auction in AUCTIONS:
-        found = times(stored(system, auction))
-        assert found == list(range(found[0], found[-1] + 1, WINDOW_MS)), f"{auction}: {found}"
-        assert stored(system, auction) == stored(system, auction, 1), "the apis disagree"
+    wait_until(lambda: len(stored(system, last)) >= closed + 2, what="snapshots afterwards")
+    system.leave(*viewers)  # from here on nothing is made that the apis could differ by
+    made = system.wait_last_window()
+    found = [stored(system, auction) for auction in AUCTIONS]
+    assert sum(map(len, found)) == made
+    for auction, rows in zip(AUCTIONS, found):
+        assert all(moment % WINDOW_MS == 0 for moment in times(rows)), f"{auction}: {rows}"
+        assert len(set(times(rows))) == len(rows), f"{auction}: {rows}"
+        assert rows == stored(system, auction, 1), "the apis disagree"
 
 
 @pytest.mark.parametrize("database", ["mongodb"], indirect=True)
@@ -127,5 +130,11 @@ def test_a_setting_reaches_the_other_store(make_system):
         system.store_request({**setting, "enabled": enabled}, 0)
         changed = time.monotonic()
         assert outcome(0, next(numbers)) == expected, "where it was changed, at once"
-        wait_until(lambda: outcome(1, next(numbers)) == expected, 5, "the other store")
-        assert time.monotonic() - changed < TEMPO["FLAG_CACHE_MS"] / 1000 + 1
+
+        def obeyed():
+            late = time.monotonic() > changed + TEMPO["FLAG_CACHE_MS"] / 1000 + 0.01
+            found = outcome(1, next(numbers))
+            assert found == expected or not late, "asked after FLAG_CACHE_MS"
+            return late and found == expected
+
+        wait_until(obeyed, what="the other store")
