@@ -148,6 +148,11 @@ class Store(Peer):
         self.requests = []
         super().__init__(zmq.ROUTER, endpoint)
 
+    @property
+    def asked(self):
+        """Each request once: one that is not answered soon is repeated with its id."""
+        return list({request["id"]: request for request in self.requests}.values())
+
     def read(self):
         peer, *frames = self.socket.recv_multipart()
         request = wire.decode_request(*frames)
