@@ -163,7 +163,7 @@ def test_ranges_and_limits(make_api):
     hour = counts("?timeRange=1h")
     assert hour == list(range(count - len(hour), count)) and 58 <= len(hour) <= 61
     assert counts("?limit=20") == list(range(count - 20, count))
-    assert counts("?timeRange=1h&limit=1000") == hour
+    assert counts("?timeRange=1h&limit=1000") in (hour, hour[1:]), "the hour may have moved on"
     window = f"?from={text_of(first_ms + 10 * MINUTE_MS)}&to={text_of(first_ms + 19 * MINUTE_MS)}"
     assert counts(window) == list(range(10, 20))
     assert counts(window + "&limit=3") == [17, 18, 19]
@@ -203,13 +203,13 @@ def test_live_counts_from_viewers_to_http(make_system):
     system.join("lot-2", 1)
     wait_until(lambda: system.live("lot-1") == {"auction": "lot-1", "viewers": 3, "live": True})
     wait_until(lambda: system.live("lot-2")["viewers"] == 1)
-    listed = system.http("GET", "/api/v1/auctions").data()
-    assert listed["live"] is True
-    assert {auction["id"]: auction["viewers"] for auction in listed["auctions"]} == {
-        "known": 0,
-        "lot-1": 3,
-        "lot-2": 1,
-    }
+
+    def listed():
+        data = system.http("GET", "/api/v1/auctions").data()
+        return {row["id"]: row["viewers"] for row in data["auctions"]}, data["live"]
+
+    all_of_them = {"known": 0, "lot-1": 3, "lot-2": 1}, True
+    wait_until(lambda: listed() == all_of_them, what=f"{all_of_them}, not {listed()}")
     system.sampler.kill9()
     wait_until(lambda: system.live("lot-1")["live"] is False)
     system.sampler.start()
@@ -233,27 +233,31 @@ def memory_mb(system, field):
     return int(lines[field].split()[0]) / 1024
 
 
-@pytest.mark.limit(240)
+@pytest.mark.limit(600)
 def test_90_days_in_little_memory(make_api):
     system = make_api()
     first_ms = fill(system, "lot-1", DAYS_90)
     assert analytics(system, "lot-1", "?limit=1").status == 200  # warmed up
     before_mb = memory_mb(system, "VmRSS")
-    answers, firsts = [], []
+    answers, sent = [], "headcount_api_snapshots_read_total"
 
     def read():
         connection = http.client.HTTPConnection("127.0.0.1", system.api.port, timeout=120)
         headers = {"x-admin-api-key": system.admin_key}
         path = "/api/v1/auctions/lot-1/analytics/viewers?timeRange=all"
-        began = time.monotonic()
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         body = [response.read(1)]
-        firsts.append(time.monotonic() - began)
+        all_began.wait()
         body.append(response.read())
         answers.append(b"".join(body))
         connection.close()
 
+    def look():  # when each has its first byte, and the buffers between have room for no more
+        nonlocal early
+        early = system.api.metric(sent)
+
+    early, all_began = None, threading.Barrier(3, look, timeout=200)
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
@@ -261,18 +265,18 @@ def test_90_days_in_little_memory(make_api):
         reader.join()
     grown_mb = memory_mb(system, "VmHWM") - before_mb
     assert len(answers) == 3 and len(set(answers)) == 1
-    print(f"{len(answers[0])} bytes each, {grown_mb:.1f} MB more, first byte after {firsts}")
+    print(f"{len(answers[0])} bytes each, {grown_mb:.1f} MB more, {early} rows before any was read")
     assert len(answers[0]) > 25e6 and grown_mb < bound_mb(20), "less than one answer, sanitizers included"
-    assert max(firsts) < 2, f"first byte after {max(firsts)} s"
+    assert early < 3 * DAYS_90, "the answers began before they were whole"
     snapshots = json.loads(answers[0])["data"]["snapshots"]
     assert len(snapshots) == DAYS_90
     for i, snapshot in enumerate(snapshots):
         assert snapshot["viewerCount"] == i
     assert snapshots[0]["timestamp"] == text_of(first_ms)
-    assert system.api.metric("headcount_api_snapshots_read_total") >= 3 * DAYS_90
+    assert system.api.metric(sent) >= 3 * DAYS_90
 
 
-@pytest.mark.limit(240)
+@pytest.mark.limit(600)
 def test_a_reader_that_stops_holds_nobody_up(make_api):
     system = make_api()
     fill(system, "lot-1", DAYS_90)
@@ -285,17 +289,16 @@ def test_a_reader_that_stops_holds_nobody_up(make_api):
         connection.sendall(request.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         stopped.append(connection)
-    began = time.monotonic()
+    # Were it held up, it would be for ANSWER_TIMEOUT_SECONDS: longer than http_request() waits.
     assert analytics(system, "lot-1", "?limit=10").status == 200
-    assert time.monotonic() - began < 5
     assert memory_mb(system, "VmHWM") - before_mb < bound_mb(30)
     for connection in stopped:
         connection.close()
     wait_until(lambda: system.api.metric("headcount_api_requests_aborted_total") == 20)
-    assert system.api.metric("headcount_api_requests_in_flight") == 0
+    wait_until(lambda: system.api.metric("headcount_api_requests_in_flight") == 0)
 
 
-@pytest.mark.limit(240)
+@pytest.mark.limit(600)
 def test_a_database_that_breaks_midway_breaks_the_answer_off(make_api):
     import sqlite3
 
@@ -341,7 +344,7 @@ def test_an_api_before_the_first_store(make_api):
     assert analytics(system, "lot-1").data()["snapshots"] == []
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(600)
 def test_a_mongodb_that_goes_and_comes_back(make_system, mongo_server, tmp_path):
     if mongo_server.foreign:
         pytest.skip("somebody else's server is not stopped")
@@ -349,7 +352,7 @@ def test_a_mongodb_that_goes_and_comes_back(make_system, mongo_server, tmp_path)
     server.start()
     system = make_system(
         database=harness.Database("mongodb", server), gateways=0, samplers=0,
-        settings={"DATABASE_TIMEOUT_MS": 1000},
+        api={"DATABASE_TIMEOUT_MS": 1000, "DATABASE_RETRY_MS": 3000},
     )  # fmt: skip
     try:
         fill(system, "lot-1", 30)
