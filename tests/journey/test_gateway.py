@@ -19,6 +19,7 @@ import zmq
 import headcount_wire as wire
 from gateway_peers import Peers
 from harness import (
+    WAIT_SECONDS,
     Service,
     Viewers,
     free_port,
@@ -29,7 +30,8 @@ from harness import (
     wait_until,
 )
 
-BEAT_MS, TIMEOUT_MS = 200, 1000
+BEAT_MS, TIMEOUT_MS = 200, 3000
+NEWS_SECONDS = 0.5  # that a first viewer waits for a sampler's count at most
 
 
 class House:
@@ -68,7 +70,7 @@ class House:
     def viewer(self, auction, **options):
         return self.join(auction, 1, **options)[0]
 
-    def wait_count(self, viewer, count, timeout=10):
+    def wait_count(self, viewer, count, timeout=WAIT_SECONDS):
         self.peers.until(
             lambda: viewer.count == count,
             f"{viewer.auction} to show {count}, shown: {viewer.counts[-9:]}",
@@ -106,7 +108,7 @@ class RawViewer:
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(10)
+        self.socket.settimeout(WAIT_SECONDS)
         self.socket.connect(("127.0.0.1", port))
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
@@ -204,19 +206,20 @@ def test_heartbeats_tell_sequences_and_viewers(house):
     house.join("lot-1", 3)
     shard = wire.shard("lot-1")
     reader = house.peers.reader(b"heartbeat/gateway/", name="gw")
-    house.peers.until(lambda: len(reader.messages) >= 4, "heartbeats")
+    house.peers.until(lambda: len(reader.messages) >= 10, "heartbeats")
     for beat in reader.messages:
         assert beat["node"] == "gw" and beat["state"] == "ready" and beat["total"] == 3
         assert {int(key): value for key, value in beat["sequences"].items()} == {shard: 3}
-    passed = reader.messages[-1]["arrived"] - reader.messages[1]["arrived"]
-    assert 0.5 * BEAT_MS <= passed * 1000 / (len(reader.messages) - 2) <= 2 * BEAT_MS
+    times = [beat["time"] for beat in reader.messages[1:]]  # the first was asked for
+    gaps = sorted(later - earlier for earlier, later in zip(times, times[1:]))
+    assert 0.5 * BEAT_MS <= gaps[len(gaps) // 2] <= 2 * BEAT_MS, gaps  # whatever one pause did
 
 
 def test_subscription_is_answered_with_state(house):
     house.start()
     house.join("lot-1", 3)
     house.viewers.close(house.join("lot-2", 1))
-    wait_until(lambda: house.gateway.metric("headcount_gateway_leaves_total") == 1, 5, "a leave")
+    wait_until(lambda: house.gateway.metric("headcount_gateway_leaves_total") == 1, what="a leave")
     shard = wire.shard("lot-1")
 
     one = house.peers.reader(wire.topic_auction("event", "lot-1"), name="gw")
@@ -297,7 +300,7 @@ def test_foreign_messages_from_subscribers_are_counted(house):
     for message in (b"\2junk", b"hello", b"\1event/zz/", b"\1" + b"\xff" * 300, b"\1event/3f/x y/"):
         peer.send(message)
     name = "headcount_gateway_subscriptions_foreign_total"
-    wait_until(lambda: house.gateway.metric(name) >= 2, 5, "them to be counted")
+    wait_until(lambda: house.gateway.metric(name) >= 2, what="them to be counted")
     peer.close()
     house.viewer("lot-1").wait_count(1)
 
@@ -321,15 +324,16 @@ def test_own_count_without_a_sampler(house):
 
 
 def test_first_change_is_told_at_once(house):
-    house.start(BROADCAST_INTERVAL_MS=2000)
+    house.start(BROADCAST_INTERVAL_MS=4000)
     first = house.viewer("lot-1")
     first.wait_count(1)
+    asked = time.monotonic()
     second = house.viewer("lot-1")
-    first.wait_count(2, timeout=0.5)
+    first.wait_count(2, timeout=3)  # less than the interval
     house.viewers.close([second])
-    time.sleep(0.5)
-    assert first.counts == [1, 2]  # the interval is not over
-    first.wait_count(1, timeout=2.5)
+    first.wait_count(1)
+    assert first.counts == [1, 2, 1]
+    assert time.monotonic() - asked > 3.9  # the interval's
 
 
 def test_sampler_says_how_many_are_elsewhere(house):
@@ -361,19 +365,29 @@ def test_sampler_says_how_many_are_elsewhere(house):
 def test_first_viewer_is_told_the_whole_at_once(house):
     """Not its own gateway's share first: 1, then 475 would be seen at each restart of a gateway."""
     sampler = house.peers.sampler("sampler0")
-    sampler.counts["lot-1"] = 475
     house.start(samplers=1)
     house.peers.until(
         lambda: house.gateway.metric("headcount_gateway_sampler_followed"), "it to be followed"
     )
-    viewer = house.viewer("lot-1")
-    house.wait_count(viewer, 475)
-    assert viewer.counts == [475]
-    alone = house.viewer("lot-2")  # the sampler knows of nobody else
-    house.wait_count(alone, 1, timeout=0.4)
+    assert told_in_time(house, sampler, 475) == [475]
+    assert told_in_time(house, sampler, 1) == [1]  # the sampler knows of nobody else
     sampler.close()
-    unheard = house.viewer("lot-3")  # nobody answers for it: told our own after a while
-    house.wait_count(unheard, 1, timeout=2)
+    unheard = house.viewer("lot-unheard")  # nobody answers for it: told our own after a while
+    house.wait_count(unheard, 1)
+
+
+def told_in_time(house, sampler, count):
+    """What the first viewer of an auction was told until this count, in a shorter time than the
+    gateway waits for a sampler; on a busy machine it may take some auctions until one is."""
+    for number in range(100):
+        auction = f"lot-{count}-{number}"
+        sampler.counts[auction] = count
+        joined = time.monotonic()
+        viewer = house.viewer(auction)
+        house.wait_count(viewer, count)
+        if time.monotonic() - joined < NEWS_SECONDS - 0.1:
+            return viewer.counts
+    raise AssertionError(f"{count} took {NEWS_SECONDS} s each time")
 
 
 def test_silent_sampler_is_left_for_another(house):
@@ -393,14 +407,14 @@ def test_silent_sampler_is_left_for_another(house):
     house.peers.during(0.3)
     assert viewer.count == 10  # sticky
     followed.silent = True
-    house.wait_count(viewer, 20, timeout=5)
+    house.wait_count(viewer, 20)
     assert 1 not in viewer.counts[viewer.counts.index(10) :]  # no flicker to our own
     followed.silent = False
     followed.count("lot-1", 30)
     house.peers.during(0.5)
     assert viewer.count == 20  # sticky again
     other.silent = True
-    house.wait_count(viewer, 30, timeout=5)
+    house.wait_count(viewer, 30)
 
 
 def test_two_samplers_of_one_name_are_told(house):
@@ -445,11 +459,11 @@ def test_dead_sampler_leaves_our_own_count(house):
     sampler.count("lot-1", 7)
     house.wait_count(viewer, 7)
     sampler.close()
-    house.wait_count(viewer, 1, timeout=5)
+    house.wait_count(viewer, 1)
     sampler.start()
     house.peers.until(lambda: topic in sampler.watched, "a subscription")
     sampler.count("lot-1", 8)
-    house.wait_count(viewer, 8, timeout=5)
+    house.wait_count(viewer, 8)
 
 
 def test_flapping_sampler_does_not_flood_the_log(house):
@@ -537,10 +551,11 @@ def test_two_thousand_at_once_settle_exactly(house):
 
         return await asyncio.gather(*(one() for _ in range(2000)))
 
-    joined = house.viewers.run(crowd(), timeout=100)
+    began = time.monotonic()
+    joined = house.viewers.run(crowd(), timeout=200)
     watcher.wait_count(2001)
-    wait_until(lambda: all(viewer.count == 2001 for viewer in joined), 20, "all to know")
-    assert len(watcher.counts) < 500  # conflated
+    wait_until(lambda: all(viewer.count == 2001 for viewer in joined), what="all to know")
+    assert len(watcher.counts) <= (time.monotonic() - began) / 0.05 + 10  # conflated
     house.viewers.abort(joined[:1999])
     watcher.wait_count(2)
     joined[1999].wait_count(2)
@@ -570,7 +585,7 @@ def test_mute_viewer_harms_nobody(house):
             sampler.count("lot-1", count)
             time.sleep(0.001)
         sampler.pump()
-        house.wait_count(viewer, count, timeout=1)
+        house.wait_count(viewer, count)
     if b"__asan_init" not in program("gateway").read_bytes():  # which keeps what was freed
         assert house.gateway.metric(memory) - before < 2 * 1024 * 1024
     told = []
@@ -584,22 +599,23 @@ def test_mute_viewer_harms_nobody(house):
 
 
 def test_dead_viewer_is_found_by_ping(house):
-    house.start(PING_INTERVAL_MS=400, PING_TIMEOUT_MS=300)
+    house.start(PING_INTERVAL_MS=400, PING_TIMEOUT_MS=3000)
     alive = house.viewer("lot-1")
-    dead = RawViewer(house.gateway.port, "lot-1")
-    alive.wait_count(2)
-    joined = time.monotonic()
-    alive.wait_count(1, timeout=3)
-    assert time.monotonic() - joined < 1.2  # interval and time-out are 0.7 s
-    assert dead.frame()[0] == 1
-    assert dead.frame() == (9, b"p")
     pongs = RawViewer(house.gateway.port, "lot-1")
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
+    joined = time.monotonic()
+    dead = RawViewer(house.gateway.port, "lot-1")
+    alive.wait_count(3)
+    deadline = joined + WAIT_SECONDS
+    while alive.count != 2:
+        assert time.monotonic() < deadline, "nobody is found"
         opcode, payload = pongs.frame()
         if opcode == 9:
             pongs.send(10, payload)
-    assert alive.count == 2 and alive.closed is None
+    assert time.monotonic() - joined > 3  # the time-out
+    while (frame := dead.frame())[0] == 1:
+        pass
+    assert frame == (9, b"p")
+    assert alive.closed is None
     assert house.gateway.metric('headcount_gateway_closed_total{reason="dead"}') == 1
     dead.close()
     pongs.close()
@@ -608,13 +624,13 @@ def test_dead_viewer_is_found_by_ping(house):
 def test_paused_gateway_takes_nobody_for_dead(house):
     house.start(PING_INTERVAL_MS=3000, PING_TIMEOUT_MS=2500)
     viewers = house.join("lot-1", 20)
-    wait_until(lambda: house.gateway.metric("headcount_gateway_pings_total") > 0, 5, "a ping")
+    wait_until(lambda: house.gateway.metric("headcount_gateway_pings_total") > 0, what="a ping")
     house.gateway.pause()
     time.sleep(6)
     house.gateway.resume()
     pings = house.gateway.metric("headcount_gateway_pings_total")
     wait_until(
-        lambda: house.gateway.metric("headcount_gateway_pings_total") > pings + 20, 10, "pings"
+        lambda: house.gateway.metric("headcount_gateway_pings_total") > pings + 20, what="pings"
     )
     assert {viewer.closed for viewer in viewers} == {None}
 
@@ -630,10 +646,10 @@ def test_small_frames_are_ignored_and_big_ones_refused(house):
 
     house.viewers.run(talk(["hello", b"\0" * 1000, "", "x" * 4096, [b"a", b"b"]]))
     name = "headcount_gateway_client_frames_total"
-    wait_until(lambda: house.gateway.metric(name) >= 6, 5, "the frames")
+    wait_until(lambda: house.gateway.metric(name) >= 6, what="the frames")
     assert viewer.closed is None
     house.viewers.run(talk(["x" * 4097]))
-    wait_until(lambda: viewer.closed, 5, "the close")
+    wait_until(lambda: viewer.closed, what="the close")
     assert viewer.closed == 1009
     other.wait_count(1)
 
@@ -643,12 +659,23 @@ def test_flood_of_frames_is_refused(house):
     viewer = house.viewer("lot-1")
     other = house.viewer("lot-1")
 
-    async def flood():  # one more than allowed; a reset for unread ones could swallow the close
-        for _ in range(101):
+    async def send(count):  # a reset for unread ones could swallow the close
+        for _ in range(count):
             await viewer.socket.send("x")
 
-    house.viewers.run(flood())
-    wait_until(lambda: viewer.closed, 5, "the close")
+    sent = 101  # one more than allowed, if no time passes
+
+    def refused():
+        nonlocal sent
+        read = house.gateway.metric("headcount_gateway_client_frames_total") >= sent
+        if read and not viewer.closed and not house.gateway.metric(refusals):
+            house.viewers.run(send(1))
+            sent += 1
+        return viewer.closed
+
+    refusals = 'headcount_gateway_closed_total{reason="too_many_frames"}'
+    house.viewers.run(send(sent))
+    wait_until(refused, what="the close")
     assert viewer.closed == 1008
     other.wait_count(1)
 
@@ -685,7 +712,7 @@ def test_garbage_on_the_port_is_survived(house):
                 peer.recv(4096)
             except OSError:
                 pass
-    wait_until(lambda: house.gateway.metric("headcount_gateway_viewers") == 0, 5, "all to go")
+    wait_until(lambda: house.gateway.metric("headcount_gateway_viewers") == 0, what="all to go")
     house.viewer("lot-1").wait_count(1)
 
 
@@ -755,19 +782,19 @@ def test_too_many_connections_are_refused(house):
 
 
 def test_flood_of_half_open_connections_is_bounded(house):
-    house.start(MAX_CONNECTIONS=16)
+    house.start(MAX_CONNECTIONS=16, HANDSHAKE_TIMEOUT_MS=600000)
     sockets = [
         socket.create_connection(("127.0.0.1", house.gateway.port), timeout=5)
         for _ in range(200)
     ]
     closed = 'headcount_gateway_refused_total{reason="handshakes"}'
-    wait_until(lambda: house.gateway.metric(closed) == 200 - 81, 5, "the oldest to be closed")
+    wait_until(lambda: house.gateway.metric(closed) == 200 - 81, what="the oldest to be closed")
     assert house.gateway.metric("headcount_gateway_connections") <= 81
     house.viewer("lot-1").wait_count(1)  # who asks at once gets in
     for peer in sockets:
         peer.close()
     wait_until(
-        lambda: house.gateway.metric("headcount_gateway_connections") == 1, 5, "them to go"
+        lambda: house.gateway.metric("headcount_gateway_connections") == 1, what="them to go"
     )
 
 
@@ -781,7 +808,7 @@ def test_health_on_the_viewers_port(house):
 
 
 def test_drain_asks_viewers_to_connect_elsewhere(house):
-    house.start(DRAIN_SECONDS=2)
+    house.start(DRAIN_SECONDS=5)
     viewers = house.join("lot-1", 100)
     reader = house.peers.reader(b"event/", b"heartbeat/", b"bye/", name="gw")
     house.peers.until(lambda: reader.of("heartbeat"), "a heartbeat")
@@ -799,7 +826,7 @@ def test_drain_asks_viewers_to_connect_elsewhere(house):
                 times.append(time.monotonic() - asked)
         return len(times) == len(viewers)
 
-    house.peers.until(gone, "all to be asked", 5)
+    house.peers.until(gone, "all to be asked")
     assert {viewer.closed for viewer in viewers} == {1012}
     assert times[len(times) // 4] > 0.2 and times[-1] > 1.5  # spread
     house.peers.until(lambda: reader.of("bye"), "the bye")
@@ -815,7 +842,7 @@ def test_second_signal_ends_at_once(house):
     house.gateway.signal_term()
     house.peers.until(lambda: reader.of("heartbeat", state="leaving"), "word of it")
     house.gateway.signal_term()
-    assert house.gateway.wait_exit(5) == 0
+    assert house.gateway.wait_exit() == 0
     house.peers.until(lambda: reader.of("bye"), "the bye")
 
 
@@ -832,16 +859,15 @@ def wait_parked(port, count):
             if state == "0A" and int(local.split(":")[1], 16) == port
         )
 
-    wait_until(lambda: parked() == count, 5, f"{count} to wait at port {port}")
+    wait_until(lambda: parked() == count, what=f"{count} to wait at port {port}")
 
 
 def test_drain_serves_who_connected_before_it(house):
     """More than one turn of the loop accepts: closing the port would reset those who wait."""
-    house.start(DRAIN_SECONDS=1)
+    house.start(DRAIN_SECONDS=5)
     house.gateway.pause()
-    waiting = [
-        socket.create_connection(("127.0.0.1", house.gateway.port), timeout=5) for _ in range(300)
-    ]
+    address = ("127.0.0.1", house.gateway.port)
+    waiting = [socket.create_connection(address, timeout=WAIT_SECONDS) for _ in range(300)]
     for peer in waiting:
         peer.sendall(
             b"GET /ws?auction=lot-1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
@@ -874,7 +900,7 @@ def test_gateways_share_a_port(house):
         here, there = (g.metric("headcount_gateway_viewers") for g in (house.gateway, other))
         assert here + there == 64 and here and there, (here, there)
         assert other.term() == 0
-        wait_until(lambda: sum(bool(v.closed) for v in viewers) == there, 5, "them to be asked")
+        wait_until(lambda: sum(bool(v.closed) for v in viewers) == there, what="them to be asked")
         assert house.gateway.metric("headcount_gateway_viewers") == here
     finally:
         other.term()
@@ -894,7 +920,7 @@ def refused_start(settings):
 def test_taken_port_is_one_clear_line(house):
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         port = foreign.getsockname()[1]
-        settings = {"PORT": port, "EVENT_BIND": f"ipc://{house.directory}/gw.ipc"}
+        settings = {"PORT": port, "ADMIN_PORT": 0, "EVENT_BIND": f"ipc://{house.directory}/gw.ipc"}
         assert f"port {port}: Address already in use" in refused_start(settings)
 
 
