@@ -174,17 +174,17 @@ def test_what_does_not_decode_is_answered_and_counted(store_system):
         dealer.connect(system.endpoint("store"))
         for reason, (topic, body) in bodies.items():
             dealer.send_multipart([topic, msgpack.packb(body)])
-            assert dealer.poll(5000), reason
+            assert dealer.poll(20000), reason
             ack = headcount_wire.decode_ack(*dealer.recv_multipart())
             assert ack["code"] == ("version" if reason == "version" else "invalid")
             name = f'headcount_store_requests_refused_total{{reason="{reason}"}}'
             assert system.store.metric(name) == 1
         for frames in ([b"alone"], [b"batch/", b"x", b"y"], [b""] * 20):
             dealer.send_multipart(frames)
-            assert dealer.poll(5000)
+            assert dealer.poll(20000)
             assert headcount_wire.decode_ack(*dealer.recv_multipart())["code"] == "invalid"
         dealer.send_multipart([b"batch/", b"\xdd\xff\xff\xff\xff" * 3])
-        assert dealer.poll(5000)
+        assert dealer.poll(20000)
         assert headcount_wire.decode_ack(*dealer.recv_multipart())["code"] == "invalid"
     assert system.store_request(setting("lot-1"))["code"] == "ok"
 
@@ -199,11 +199,15 @@ def test_a_switch_counts_at_once_here_and_soon_elsewhere(store_system):
     system.store_request(setting("lot-1", False))
     assert counts(system.store_request(batch(make_row()))) == expect(ignored=1)
     system.store_request(setting("lot-1"))
-    wait_until(
-        lambda: counts(system.store_request(batch(make_row()), 1)) == expect(kept=1),
-        timeout=6,
-        what="the other store to read the flag again",
-    )
+    fresh_until = time.monotonic() + 5 + 0.01
+
+    def obeyed():
+        late = time.monotonic() > fresh_until
+        found = counts(system.store_request(batch(make_row()), 1))
+        assert found != expect(ignored=1) or not late, "asked after FLAG_CACHE_MS"
+        return found == expect(kept=1)
+
+    wait_until(obeyed, what="the other store to read the flag again")
 
 
 @both_databases
@@ -220,7 +224,7 @@ def test_what_was_acknowledged_survives_a_kill(store_system):
     assert counts(system.store_request(batch(make_row()))) == expect(saved=1)
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(600)
 def test_without_a_spool_a_database_goes_and_comes_back(store_system, tmp_path):
     server = harness.MongoServer(tmp_path)
     if server.foreign:
@@ -229,22 +233,23 @@ def test_without_a_spool_a_database_goes_and_comes_back(store_system, tmp_path):
     server.start()
     system = store_system(
         database=harness.Database("mongodb", server),
-        settings={"DATABASE_TIMEOUT_MS": 500},
+        settings={"DATABASE_TIMEOUT_MS": 3000},
         store={"SPOOL_PATH": None},
     )
     try:
         system.store_request(setting("lot-1"))
         server.kill9()
-        ack = system.store_request(batch(make_row()), timeout=20)
+        row = make_row()
+        ack = system.store_request(batch(row))
         assert ack["code"] == "unavailable" and counts(ack) == expect()
         wait_until(lambda: not system.store.ready(), what="the store to say it is not ready")
         for _ in range(3):
-            assert system.store_request(batch(make_row()), timeout=20)["code"] == "unavailable"
+            assert system.store_request(batch(row))["code"] == "unavailable"
         assert len(system.store.log_lines("store.database_down")) == 1
         server.start()
         system.store.wait_ready()
         system.store_request(setting("lot-1"))
-        ack = system.store_request(batch(make_row()))
+        ack = system.store_request(batch(row))
         assert ack["code"] == "ok" and ack["saved"] + ack["kept"] == 1
         assert len(read_counts(system, "lot-1")) == 1
         system.stop()
@@ -267,7 +272,7 @@ def test_without_a_spool_a_locked_database_file_loses_nothing(store_system):
 
 def test_a_full_queue_says_try_again(store_system):
     system = store_system(
-        settings={"QUEUE_REQUESTS": 2, "DATABASE_TIMEOUT_MS": 2000}, store={"SPOOL_PATH": None}
+        settings={"QUEUE_REQUESTS": 2, "DATABASE_TIMEOUT_MS": 30000}, store={"SPOOL_PATH": None}
     )
     system.store_request(setting("lot-1"))
     with sqlite3.connect(system.database.path, isolation_level=None) as other:
@@ -278,7 +283,7 @@ def test_a_full_queue_says_try_again(store_system):
             for number in range(20):
                 request = {"id": number, "key": system.internal_key, **batch(make_row())}
                 dealer.send_multipart(headcount_wire.encode_request(request))
-            assert dealer.poll(5000)
+            assert dealer.poll(20000)
             ack = headcount_wire.decode_ack(*dealer.recv_multipart())
             assert ack["code"] == "unavailable"
             assert system.store.ready()  # the loop goes on while the database blocks
@@ -320,11 +325,11 @@ def test_documents_as_the_owners_models_have_them(store_system):
         system.store_request(setting(auction))
     before = time.time()
     timestamp = now_minute_ms()
-    plain = make_row("lot-1", avgViewers=445)
+    plain = make_row("lot-1", timestamp, avgViewers=445)
     exact = ("exactPeak", "exactMin", "exactAvg", "joins", "leaves", "coverageMs", "complete")
     for name in exact:
         plain.pop(name)
-    system.store_request(batch(make_row(OBJECT_ID), plain))
+    system.store_request(batch(make_row(OBJECT_ID, timestamp), plain))
     import bson
 
     with system.database.open() as opened:
@@ -339,7 +344,7 @@ def test_documents_as_the_owners_models_have_them(store_system):
     assert isinstance(document["_id"], bson.ObjectId)
     assert round(document["timestamp"].timestamp() * 1000) == timestamp
     for name in ("createdAt", "updatedAt"):
-        assert abs(document[name].timestamp() - before) < 30
+        assert before - 1 < document[name].timestamp() < time.time() + 1
     assert type(document["viewerCount"]) is int and type(document["avgViewers"]) is float
     assert set(document) == set(expected) | {"_id", "auction", "timestamp", "createdAt", "updatedAt"}
     assert set(other) & set(exact) == set()
@@ -371,7 +376,8 @@ def test_other_fields_of_an_auction_are_not_ours(store_system):
 def test_one_log_line_an_interval(store_system):
     system = store_system(store={"LOG_INTERVAL_MS": 300})
     system.store_request(setting("lot-1"))
-    rows = [make_row(timestamp=now_minute_ms() - i * MINUTE_MS) for i in range(50)]
+    now = now_minute_ms()
+    rows = [make_row(timestamp=now - i * MINUTE_MS) for i in range(50)]
     system.store_request(batch(*rows))
     line = wait_until(
         lambda: system.store.log_lines("store.snapshots_saved"), what="the line about what was saved"
