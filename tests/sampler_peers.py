@@ -33,7 +33,7 @@ class Gateway:
         self.pairs, self.sequences = {}, {}
         self.subscriptions = []
         self.silent = False
-        self.next_beat = 0
+        self.beaten = 0  # when the last heartbeat was sent
         self.socket = self.context.socket(zmq.XPUB)
         self.socket.linger = 0
         self.socket.xpub_verbose = True
@@ -105,8 +105,8 @@ class Gateway:
                     self.answer(wire.topic_shard("event", asked[2]))
                 if request.startswith(b"\1event/"):
                     self.answer(request[1:])
-        if self.socket and now_ms() >= self.next_beat:
-            self.next_beat = now_ms() + self.beat_ms
+        if self.socket and now_ms() >= self.beaten + self.beat_ms and not self.silent:
+            self.beaten = now_ms()
             self.heartbeat()
 
 
