@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "bus.h"
+#include "stop_limit.h"
 
 #include "tap_life.h"
 
@@ -57,6 +58,7 @@ tap_life_finish(struct tap_life *life)
 {
     uv_close((uv_handle_t *)&life->interrupt, NULL);
     uv_close((uv_handle_t *)&life->terminate, NULL);
+    stop_signals_ignore();
     uv_run(&life->loop, UV_RUN_DEFAULT);
     uv_loop_close(&life->loop);
     return life->status;
