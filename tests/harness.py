@@ -656,6 +656,16 @@ class System:
         path = f"/api/v1/auctions/{auction}/analytics/viewers?timeRange={time_range}"
         return self.http("GET", path, key="admin").data()["snapshots"]
 
+    def minutes_between(self, first, last):
+        """How many windows of the short tempo lie between two datetimes."""
+        return round((last - first).total_seconds() * 1000 / SHORT_TEMPO["SNAPSHOT_INTERVAL_MS"])
+
+    def minutes_unseen(self, sampler):
+        """Of how many windows a sampler may have seen no sample, since it stood still."""
+        name = "headcount_sampler_unobserved_milliseconds_total"
+        most = SHORT_TEMPO["SNAPSHOT_INTERVAL_MS"] - SHORT_TEMPO["SAMPLE_INTERVAL_MS"]
+        return sampler.metric(name) // most
+
     def live(self, auction):
         """{auction, viewers, live} as the api gives it."""
         return self.http("GET", f"/api/v1/auctions/{auction}/viewers").data()
