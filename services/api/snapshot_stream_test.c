@@ -18,6 +18,7 @@
 
 #define FIRST_MS 1761056100000
 #define MINUTE_MS 60000LL
+#define RETRY_MS 60000 /* longer than any test here takes */
 
 struct fixture {
     struct metrics *metrics;
@@ -32,7 +33,7 @@ set_up(void **state)
     struct storage_error error;
     storage_fake = (struct storage_fake){.first_ms = FIRST_MS};
     fixture->metrics = metrics_new(api_metric_table, METRIC_COUNT);
-    fixture->pool = storage_pool_new(&options, 2, 1000, fixture->metrics, &error);
+    fixture->pool = storage_pool_new(&options, 2, RETRY_MS, fixture->metrics, &error);
     *state = fixture;
     return 0;
 }
