@@ -20,7 +20,7 @@ from memory import Memory
 CONNECTIONS = int(os.environ.get("ATTACK_CONNECTIONS", 2000))
 AUCTIONS = int(os.environ.get("ATTACK_AUCTIONS", 10000))
 MEMORY_MIB = 40  # more than before the attack, at most
-HANDSHAKE_MS = 1000
+HANDSHAKE_MS = 3000  # an honest one on a busy machine takes less
 REFUSED = 'headcount_gateway_refused_total{reason="%s"}'
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
@@ -190,7 +190,7 @@ def test_slow_requests_are_timed_out(make_house):
     began = time.monotonic()
     position = 0
     while house.refused("slow_handshake") < len(peers):
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         for peer in peers:
             with contextlib.suppress(OSError):
                 peer.send(sent[position : position + 1])

@@ -18,6 +18,7 @@ VIEWERS = "/api/v1/auctions/lot-1/viewers"
 CUT = 'headcount_api_connections_cut_total{reason="%s"}'
 SECOND = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"  # what is to be smuggled
 MARK = "zq9<script>"
+REQUEST_SECONDS = 6  # more than a busy machine stands still
 
 
 def head(*lines, method="POST", target=SNAPSHOT, version="HTTP/1.1", host="Host: x"):
@@ -83,7 +84,7 @@ def house(tmp_path_factory):
             "TRUSTED_PROXIES": "127.0.0.1",
             "MAX_CONNECTIONS": 60,
             "CONNECTIONS_PER_ADDRESS": 40,
-            "REQUEST_TIMEOUT_SECONDS": 2,
+            "REQUEST_TIMEOUT_SECONDS": REQUEST_SECONDS,
             "ANSWER_TIMEOUT_SECONDS": 2,
             "CORS_ORIGINS": "https://shop.example",
         },
@@ -207,9 +208,10 @@ def test_pages_of_others_only_as_configured(house):
 
 
 def answered(house, path=VIEWERS):
+    """Whether it need not wait until somebody's time is over."""
     began = time.monotonic()
     assert house.http("GET", path).status == 200
-    return time.monotonic() - began < 1
+    return time.monotonic() - began < REQUEST_SECONDS / 2
 
 
 def test_an_address_has_its_share(house):
@@ -231,7 +233,8 @@ def test_slow_requests_keep_nobody_out(house):
     peers = [connect(house.api.port, f"127.0.1.{i % 5}") for i in range(150)]
     sent = head("Content-Length: 60000", "X-A: " + "b" * 100)
     began, position = time.monotonic(), 0
-    while time.monotonic() - began < 4:
+    while house.api.metric(CUT % "slow_request") < before[0] + 40:
+        assert time.monotonic() - began < 30
         for peer in peers:
             with contextlib.suppress(OSError):
                 peer.send(sent[position : position + 1])
@@ -239,7 +242,6 @@ def test_slow_requests_keep_nobody_out(house):
         assert answered(house)
         time.sleep(0.1)
     assert house.api.metric(CUT % "pushed") >= before[1] + 90
-    assert house.api.metric(CUT % "slow_request") >= before[0] + 40
     for peer in peers:
         assert not peer.recv(100), "closed, without a word"
         peer.close()

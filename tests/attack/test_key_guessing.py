@@ -4,7 +4,7 @@ import pytest
 
 from harness import run_program, wait_until
 
-LIMIT = 60
+LIMIT = 6  # a minute: the next guess is free 10 s later, and no slow machine is given one before
 PATH = "/api/v1/auctions/lot-1/analytics/viewers"
 
 
@@ -38,7 +38,7 @@ def test_who_guesses_is_not_listened_to(system):
     assert ask(system, system.admin_key, honest).status == 200
     assert system.http("GET", "/api/v1/auctions/lot-1/viewers").status == 200, "what is public"
     assert ask(system, None, guesser).status == 401, "no key is no guess"
-    wait_until(lambda: ask(system, system.admin_key, guesser).status == 200, 10, "another chance")
+    wait_until(lambda: ask(system, system.admin_key, guesser).status == 200, 20, "another chance")
     errors = 'headcount_api_errors_total{code="too_many_wrong_keys"}'
     assert system.api.metric(errors) >= 12
     assert guesser not in system.api.log() and "wrong-key" not in system.api.log()

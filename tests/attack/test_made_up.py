@@ -76,7 +76,11 @@ def test_nothing_is_kept_of_them(system, database):
     count = len(system.snapshots("honest"))
     wait_until(lambda: len(system.snapshots("honest")) > count + 1, 20, "honest minutes to be stored")
     wait_until(lambda: system.sampler.metric("headcount_sampler_viewers") == 10, what="them to be gone")
-    listed = {row["id"] for row in system.http("GET", "/api/v1/auctions?limit=1000").data()["auctions"]}
-    assert listed == {"honest"}
+
+    def listed():
+        page = system.http("GET", "/api/v1/auctions?limit=1000").data()
+        return {row["id"] for row in page["auctions"]}
+
+    wait_until(lambda: listed() == {"honest"}, what="the api to list no other")
     assert stored(database) == {"honest"}
     memory.report()

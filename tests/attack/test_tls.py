@@ -13,7 +13,7 @@ import pytest
 import harness
 from harness import Viewers, wait_until
 
-HANDSHAKE_MS = 1000
+HANDSHAKE_MS = 3000  # an honest one on a busy machine takes less
 CHECK_MS = 100
 REFUSED = 'headcount_gateway_refused_total{reason="slow_handshake"}'
 # A hello of TLS 1.0 with one cipher that it had.
@@ -126,7 +126,7 @@ def test_slow_handshakes_are_timed_out(house):
         peer.sendall(sent)
     began, position = time.monotonic(), 0
     while house.gateway.metric(REFUSED) < before + len(peers):
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         for peer in peers[:100]:
             with contextlib.suppress(OSError):
                 peer.send(sent[position : position + 1])

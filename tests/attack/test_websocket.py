@@ -236,9 +236,10 @@ def test_case(gateway, case):
         send(peer, sent, bytewise)
         expect(peer, expected)
         peer.socket.close()
+    viewers = "headcount_gateway_viewers"
+    harness.wait_until(lambda: gateway.metric(viewers) == HONEST, what="them to have left")
     for viewer in gateway.honest:  # who see each of them come and go
         viewer.wait_count(HONEST)
-    assert gateway.metric("headcount_gateway_viewers") == HONEST
 
 
 def test_frames_with_the_request_are_refused_whole(gateway):
