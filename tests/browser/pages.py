@@ -87,10 +87,12 @@ def insert_minutes(system, auction, rows):
 
 
 def be_hidden(browser, hidden):
-    """Has the page believe that its tab is in the background."""
-    browser.script(
+    """Has the page believe that its tab is in the background; when, by the page's clock."""
+    return browser.script(
         "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
-        "document.dispatchEvent(new Event('visibilitychange'))",
+        "const now = performance.now();"
+        "document.dispatchEvent(new Event('visibilitychange'));"
+        "return now",
         hidden,
     )
 

@@ -60,7 +60,7 @@ def test_the_key_leaves_the_address_at_once(browser, system, path):
     browser.wait(lambda: "key=" not in browser.driver.current_url, "the key to go")
     assert browser.script("return sessionStorage.getItem('headcount-admin-key')") == system.admin_key
     assert browser.requests(system.admin_key) == 0
-    assert browser.visible("forget")
+    wait_visible(browser, "forget")
 
 
 def test_the_key_is_kept_for_the_tab_and_no_other(browser, system):

@@ -1,6 +1,10 @@
 """The live view: what is said, how often, and how it finds back."""
 
+import time
+
 from harness import wait_until
+
+SAY_EVERY_SECONDS = 10  # to screen readers
 
 
 def state(browser):
@@ -20,6 +24,7 @@ def test_the_count_stands_on_the_page_and_in_its_title(browser, system):
 def test_a_screen_reader_is_not_flooded(browser, system):
     browser.open(system.url("/auctions/lot-1/live"))
     browser.wait(lambda: browser.script("return announce.textContent") == "1 watching", "the first")
+    began = time.monotonic()
     browser.script("""
         window.spoken = 0;
         new MutationObserver(() => window.spoken++).observe(announce, {childList: true});
@@ -27,11 +32,11 @@ def test_a_screen_reader_is_not_flooded(browser, system):
     for viewers in range(2, 12):
         system.viewer("lot-1")
         browser.wait_text("watching", f"{viewers} watching")
-    assert browser.script("return window.spoken") <= 1
+    assert browser.script("return window.spoken") <= 1 + (time.monotonic() - began) // SAY_EVERY_SECONDS
     browser.wait(
         lambda: browser.script("return announce.textContent") == "11 watching", "the newest"
     )
-    assert browser.script("return window.spoken") <= 2
+    assert browser.script("return window.spoken") <= 1 + (time.monotonic() - began) // SAY_EVERY_SECONDS
     assert browser.script("return announce.getAttribute('aria-live')") == "polite"
 
 

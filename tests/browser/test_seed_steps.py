@@ -29,6 +29,12 @@ def open_panel(browser, system, auction):
     browser.find("toggle").click()
 
 
+def all_minutes(system, auction, viewers):
+    """Its snapshots when as many have left as came, else None."""
+    stored = system.snapshots(auction)
+    return stored if sum(one["leaves"] for one in stored) == viewers else None
+
+
 def number(text):
     return float(text.replace(",", ""))
 
@@ -58,11 +64,11 @@ def test_the_four_steps(browser, system):
     browser.go_to(first)
     browser.driver.close()
     browser.go_to(dashboard)
+    stored = wait_until(lambda: all_minutes(system, "lot-1", 2), 20, "the minute in which all left")
     browser.find("toggle").click()
     browser.wait(lambda: browser.visible("figures"), "the figures")
     rows = browser.script("return document.querySelectorAll('#trend li').length")
-    assert 3 <= rows < 20
-    stored = system.snapshots("lot-1")[:rows]  # there may be one more since
+    assert rows == min(len(stored), 20)
     assert number(browser.text("peak")) == max(one["peakViewers"] for one in stored) == 2
     assert number(browser.text("minimum")) == min(one["minViewers"] for one in stored)
     assert browser.text("average") and browser.text("duration")

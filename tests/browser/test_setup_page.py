@@ -31,7 +31,7 @@ def test_on_and_off_again(browser, system):
 
 
 def test_what_could_not_be_saved_is_taken_back(browser, make_system):
-    system = make_system(api={"STORE_TIMEOUT_MS": 300})
+    system = make_system(api={"STORE_TIMEOUT_MS": 3000})
     open_setup(browser, system)
     system.store.kill9()
     browser.find("enable").click()
