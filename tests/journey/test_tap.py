@@ -1,5 +1,6 @@
 """headcount-tap before played publishers and before the real system."""
 
+import json
 import pathlib
 import re
 import signal
@@ -61,7 +62,7 @@ def test_every_kind_for_people(peers, taps):
         " complete=true node=gw0\n",
         "2025-10-21T14:15:00.250Z bye gateway gw0\n",
     ]
-    peers.until(lambda: tap.lines[-1:] == expected[-1:], "the bye")
+    peers.until(lambda: expected[-1] in tap.lines, "the bye")
     others = [line for line in tap.lines if " heartbeat " not in line]
     assert others == expected
     beat = next(line for line in tap.lines if " heartbeat " in line)
@@ -98,8 +99,9 @@ def test_filters(peers, directory, taps):
         one = taps("--json", "--auction", "lot-1", *endpoints)
         two = taps("--json", "--auction=lot-1,lot-2", "--kind", "count", *endpoints)
         beats = taps("--json", "--kind", "heartbeat", "--kind", "bye", *endpoints)
-        peers.until(lambda: len(one.messages) >= 2, "lot-1 from both")
-        peers.until(lambda: len(two.messages) >= 2, "both lots' counts")
+        peers.until(lambda: {m["kind"] for m in one.messages} == {"event", "count"}, "both of one")
+        lots = {"lot-1", "lot-2"}
+        peers.until(lambda: {m.get("auction") for m in two.messages} >= lots, "both lots' counts")
         peers.until(lambda: {m["role"] for m in beats.messages} == {"gateway", "sampler"}, "beats")
         sampler.set("lot-1", 7)
         sampler.bye()
@@ -128,12 +130,13 @@ def test_missed_sequences_are_told(peers, taps):
     assert tap.of("missed") == [missed | {"first": 2, "last": 4}, missed | {"first": 6, "last": 7}]
     assert tap.of("heartbeat") == []
     text = f"missed gateway gw0 shard={shard:02x} messages=3 (2 to 4)\n"
-    assert any(line.endswith(text) for line in people.lines)
+    peers.until(lambda: any(line.endswith(text) for line in people.lines), "people to be told")
 
 
 def test_nodes_lost_and_restarted_are_told(peers, taps):
     gateway = peers.gateway("gw0")
-    flags = ("--kind", "event", "--node-timeout-ms", "600", gateway.endpoint)
+    # For less than that the test, which sends the heartbeats, may itself stand still.
+    flags = ("--kind", "event", "--node-timeout-ms", "2500", gateway.endpoint)
     tap, people = taps("--json", *flags), taps(*flags)
     gateway.join("lot-1")
     peers.until(lambda: len(tap.lines) >= 513 and people.lines, "the state")
@@ -146,7 +149,7 @@ def test_nodes_lost_and_restarted_are_told(peers, taps):
     gateway.epoch, gateway.pairs, gateway.sequences = gateway.epoch + 1, {}, {}
     peers.until(lambda: tap.of("restarted"), "the new epoch")
     gateway.bye()
-    peers.during(1)
+    peers.during(3)
     node = {"role": "gateway", "node": "gw0"}
     assert tap.of("lost") == [{"kind": "lost", **node}]
     assert tap.of("restarted") == [{"kind": "restarted", **node}]
@@ -204,9 +207,9 @@ def test_a_stdout_that_is_not_read_harms_nobody(directory, taps):
 
         def told():
             publisher.send_multipart(wire.encode(beat))
-            return tap.messages[-1]["kind"] == "heartbeat" and tap.of("missed")
+            return json.loads(tap.lines[-1])["kind"] == "heartbeat" and tap.of("missed")
 
-        missed = wait_until(told, what="what was missed", every=0.2)
+        missed = wait_until(told, 30, "what was missed", every=0.2)
         lost = sum(gap["last"] - gap["first"] + 1 for gap in missed)
         assert lost == FLOOD - len(tap.of("event")) > FLOOD // 4
         healthy.close()

@@ -87,8 +87,8 @@ def test_taps_on_a_loaded_bus(make_system):
             taps.signal(signal.SIGSTOP)
             come_and_go(gateway.port, EVENTS // 2)
             more = system.viewer("witness")
-            witness.wait_count(number + 2, timeout=2)
-            more.wait_count(number + 2, timeout=2)
+            witness.wait_count(number + 2, timeout=5)
+            more.wait_count(number + 2, timeout=5)
             if number % 2:
                 taps.signal(signal.SIGKILL)
         come_and_go(gateway.port, EVENTS // 2)
