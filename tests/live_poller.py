@@ -2,6 +2,8 @@
 
 import threading
 
+from harness import wait_until
+
 
 class LivePoller:
     """A thread that asks for each auction in turn; seen holds what it was told: viewers, or None
@@ -11,6 +13,7 @@ class LivePoller:
         self.system = system
         self.seen = {auction: [] for auction in auctions}
         self.running = True
+        self.rounds = 0
         self.failed = None
         self.thread = threading.Thread(target=self._run)
 
@@ -18,6 +21,7 @@ class LivePoller:
         try:
             while self.running:
                 self._ask()
+                self.rounds += 1
         except Exception as error:  # shown by the test's own thread
             self.failed = error
 
@@ -25,6 +29,11 @@ class LivePoller:
         for auction, seen in self.seen.items():
             data = self.system.live(auction)
             seen.append(data["viewers"] if data["live"] else None)
+
+    def wait_round(self):
+        """Returns when each auction has been asked for since the call."""
+        rounds = self.rounds + 2  # one is under way
+        wait_until(lambda: self.failed or self.rounds >= rounds, 30, "the api to be asked")
 
     def __enter__(self):
         self.thread.start()

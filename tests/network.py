@@ -167,7 +167,7 @@ class Instance(harness.Service):
     def admin(self, path):
         try:
             return harness.http_request(
-                ADMIN_PORT, "GET", path, address=self.host.address, timeout=2
+                ADMIN_PORT, "GET", path, address=self.host.address, timeout=5
             )
         except (OSError, http.client.HTTPException):
             return None

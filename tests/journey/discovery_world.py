@@ -15,7 +15,9 @@ from harness import WAIT_SECONDS, wait_until
 BUS_PORT = 5559
 KEY = "a key for this test"
 STOP_SECONDS = 5  # also while no name server answers
-MEND_SECONDS = 3  # until a mended link carries messages
+MEND_SECONDS = 5  # until a mended link carries messages
+QUERY_SECONDS = 1  # less than a query takes that nobody answers
+ANSWERS = 20
 UNKNOWN = "10.77.99.99"  # nobody is there
 
 
@@ -145,6 +147,7 @@ def test_without_a_name_server_all_goes_on(world):
     gateway = world.start("gateway")
     world.name("gateway", gateway)
     lists = [world.endpoint("gateway")] + [world.endpoint(f"other-{i}") for i in range(5)]
+    started = time.monotonic()
     sampler = world.start("sampler", GATEWAY_ENDPOINTS=",".join(lists))
     until(sampler, "headcount_sampler_gateways", 1)
     world.dns.process.send_signal(signal.SIGSTOP)
@@ -155,17 +158,15 @@ def test_without_a_name_server_all_goes_on(world):
     assert time.monotonic() < began + STOP_SECONDS
 
     until_more_failures(sampler, 6)
-    waits = []
-    while len(waits) < 21:  # the queries wait, the loop does not
-        asked = time.monotonic()
+    began = time.monotonic()
+    for _ in range(ANSWERS):  # the queries wait, the loop does not
         assert sampler.metric("headcount_sampler_gateways") == 1
-        waits.append(time.monotonic() - asked)
-    assert sorted(waits)[10] < 0.25, waits
+    assert time.monotonic() < began + ANSWERS * QUERY_SECONDS
     assert peers(sampler, "gateways", "_connected") == 1
     failed = [line.fields["name"] for line in sampler.log_lines("discovery.failed")]
     assert len(set(failed)) == 6
-    minutes = (time.monotonic() - started) // 60
-    assert max(map(failed.count, failed)) <= 1 + minutes  # once a minute each, not each time
+    minutes = 1 + (time.monotonic() - started) // 60
+    assert max(map(failed.count, failed)) <= minutes  # once a minute each, not each time
 
     world.dns.process.send_signal(signal.SIGCONT)
     world.name("gateway", gateway, world.start("gateway"))

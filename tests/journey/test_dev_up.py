@@ -37,16 +37,12 @@ def run_python(script, *arguments, **options):
 
 def children(pid, program):
     """The processes of a program that pid has started."""
-    pids = map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return [p for p in pids if executable(p).endswith(program)]
-
-
-def executable(pid):
-    """Nothing of one that has ended, though nobody has asked for its status yet."""
-    try:
-        return os.readlink(f"/proc/{pid}/exe")
-    except FileNotFoundError:
-        return "ended"
+    found = []
+    for child in map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        with contextlib.suppress(FileNotFoundError):  # it has ended
+            if os.readlink(f"/proc/{child}/exe").endswith(program):
+                found.append(child)
+    return found
 
 
 class Up:

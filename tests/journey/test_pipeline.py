@@ -33,9 +33,10 @@ SQLITE_FIELDS = """auction timestamp viewer_count avg_viewers peak_viewers min_v
 
 
 def is_full(snapshot, viewers):
-    """A whole minute in which nobody came or went."""
+    """A whole minute in which nobody came or went, and no gateway fell silent."""
     return (
         snapshot["sampleCount"] == 12
+        and snapshot["complete"]
         and snapshot["viewerCount"] == snapshot["minViewers"] == viewers
         and snapshot["peakViewers"] == viewers
         and not snapshot["joins"] + snapshot["leaves"]
@@ -112,12 +113,13 @@ def test_viewers_become_snapshots(system, auction):
     for name, kind in {**SEED_FIELDS, **EXACT_FIELDS}.items():
         assert isinstance(snapshot[name], kind), (name, snapshot[name])
     assert snapshot["avgViewers"] == 3 and snapshot["exactPeak"] == 3
-    assert snapshot["complete"] is True and snapshot["coverageMs"] == 1200
+    assert snapshot["coverageMs"] == 1200
     assert snapshot["timestamp"].endswith("Z")
     with system.database.open() as opened:
         check = check_mongodb if system.database.kind == "mongodb" else check_sqlite
         check(opened, auction, snapshot)
-    assert system.live(auction) == {"auction": auction, "viewers": 3, "live": True}
+    live = {"auction": auction, "viewers": 3, "live": True}
+    wait_until(lambda: system.live(auction) == live, what="the api to say so")
     assert len(system.sampler.log_lines()) and len(system.store.log_lines())
 
 
@@ -142,12 +144,12 @@ def test_the_seeds_four_steps(system):
 @both_databases
 def test_an_auction_nobody_turned_on_is_not_stored(system):
     system.set_tracking("lot-on")
+    system.join("lot-off", 2)  # first: whoever is counted in lot-on is counted here
     system.join("lot-on", 2)
-    system.join("lot-off", 2)
     wait_full(system, "lot-on", 2)
     wait_until(lambda: count_stored(system, "lot-on") >= 2, 15, "two stored minutes")
     assert count_stored(system, "lot-off") == 0
-    assert system.live("lot-off")["viewers"] == 2
+    wait_until(lambda: system.live("lot-off")["viewers"] == 2, what="the api to say so")
     assert system.store.metric('headcount_store_snapshots_total{outcome="ignored"}') > 0
 
 
@@ -167,8 +169,8 @@ def test_turning_analytics_off_stops_storage_within_5_s(make_system, database, c
         with database.open() as opened:
             change = {"$set": {"enableViewerAnalytics": False}}
             opened.auctions.update_one({"_id": "lot-1"}, change)
-    time.sleep(5)  # the promise itself: whatever comes after is not stored
-    stored = count_stored(system, "lot-1")
+    changed = time.time()
+    time.sleep(5)  # the promise itself: whatever ends after that is not stored
     closed = system.sampler.metric("headcount_sampler_snapshots_total")
     system.viewer("lot-1")
     viewer.wait_count(2)
@@ -177,9 +179,11 @@ def test_turning_analytics_off_stops_storage_within_5_s(make_system, database, c
         10,
         "three more minutes",
     )
-    assert count_stored(system, "lot-1") == stored
-    assert system.live("lot-1")["viewers"] == 2
-    assert len(system.snapshots("lot-1")) == stored, "what was stored stays readable"
+    wait_until(lambda: system.live("lot-1")["viewers"] == 2, what="the api to say so")
+    snapshots = system.snapshots("lot-1")
+    assert len(snapshots) == count_stored(system, "lot-1") > 0, "what was stored stays readable"
+    last = datetime.datetime.fromisoformat(snapshots[-1]["timestamp"]).timestamp()
+    assert last <= changed + 5
 
 
 def test_two_gateways_and_two_samplers_count_as_one(make_system):

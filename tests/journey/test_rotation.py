@@ -62,6 +62,14 @@ def read_again(service):
     )
 
 
+def all_answered(sampler):
+    """Whether no batch is on its way, repeats included."""
+    values = sampler.metrics()
+    acks = sum(values[name] for name in values if name.startswith("headcount_sampler_acks_total{"))
+    copies = ("headcount_sampler_batches_total", "headcount_sampler_batch_repeats_total")
+    return acks == sum(values[name] for name in copies)
+
+
 def post_status(system, key):
     row = {
         "timestamp": harness.time.strftime("%Y-%m-%dT%H:%M:00Z", harness.time.gmtime()),
@@ -106,6 +114,7 @@ def test_keys_are_changed_without_a_refusal(system, keys):
         assert post_status(system, key) == 200
     assert system.api.metric("headcount_api_previous_key_total") == 2
     read_again(system.sampler)
+    wait_until(lambda: all_answered(system.sampler), what="what went with the key of before")
 
     keys.take_away("INTERNAL_API_KEY_PREVIOUS", "ADMIN_API_KEY_PREVIOUS")
     read_again(system.store)

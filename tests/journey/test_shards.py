@@ -14,6 +14,7 @@ from sampler_peers import Reader, now_ms
 
 LOTS = [f"lot-{number}" for number in range(24)]
 SAMPLE_MS, WINDOW_MS = 300, 1200  # a sample is missed by a process that stands still longer
+UNOBSERVED = "headcount_sampler_unobserved_milliseconds_total"
 SAMPLES = WINDOW_MS // SAMPLE_MS
 WITHIN_SECONDS = 5
 KEY = "a-key-of-the-tests"
@@ -71,6 +72,7 @@ class Row:
 
     def __init__(self, system, running):
         self.system, self.samplers = system, system.of("sampler")
+        self.unobserved_ms = 0  # of runs that have ended
         self.viewers = {lot: [] for lot in LOTS}
         for index, sampler in enumerate(self.samplers):
             sampler.settings |= {"SAMPLER_ORDINAL": index, "SAMPLERS": running}
@@ -101,12 +103,28 @@ class Row:
             count = {"auction": lot, "viewers": len(self.viewers[lot]), "live": True}
             wait_until(lambda lot=lot, count=count: self.system.live(lot) == count, WITHIN_SECONDS)
 
+    def end(self, index, kill=False):
+        """Ends a sampler that has told for how long it stood still."""
+        sampler = self.samplers[index]
+        self.unobserved_ms += sampler.metric(UNOBSERVED)
+        if kill:
+            sampler.kill9()
+        else:
+            assert sampler.term() == 0
+
+    def most_missed(self):
+        """How many samples may be missing, as the samplers say: none on a machine that goes on. A
+        pause misses one more than it is long, and is longer than one."""
+        running = sum(sampler.metric(UNOBSERVED) for sampler in self.samplers if sampler.running())
+        return 2 * (self.unobserved_ms + running) // SAMPLE_MS
+
     def wait_hot(self, index):
         """A sampler that was started is ready, everybody has had time to hear so, and the minute
         that it has only a part of is stored: now another one may go."""
         self.samplers[index].wait_ready()
         minute = now_ms() // WINDOW_MS * WINDOW_MS + WINDOW_MS
         reader = self.spies.readers[index]
+        self.spies.pump()  # what it said before its restart, too
         reader.messages.clear()
         self.spies.until(lambda: len(reader.of("heartbeat", state="ready")) >= 4, "heartbeats")
         self.wait_stored(minute)
@@ -119,14 +137,19 @@ class Row:
             return [tuple(row) for row in opened.execute(query, [first, last])]
 
     def wait_stored(self, minute):
-        """Every lot has that minute, full."""
+        """Every lot has that minute, full, or else the next two."""
         full = [(lot, minute, SAMPLES) for lot in sorted(LOTS)]
-        wait_until(lambda: self.stored(minute, minute) == full, 5, "a full minute of every lot")
+        last = minute + 2 * WINDOW_MS
+
+        def is_stored():
+            later = len(self.stored(last, last)) == len(LOTS) and self.most_missed()
+            return later or self.stored(minute, minute) == full
+
+        wait_until(is_stored, 10, "a full minute of every lot")
 
     def check_numbers(self, poller):
         """No count ever went back, and none was unknown; they only grew here."""
         for lot in LOTS:
-            assert len(poller.seen[lot]) > 10
             told = [viewer.counts for viewer in self.viewers[lot]] + [poller.seen[lot]]
             for counts in told:
                 assert None not in counts and counts == sorted(counts), (lot, counts)
@@ -137,8 +160,11 @@ class Row:
         last = now_ms() // WINDOW_MS * WINDOW_MS
         self.wait_stored(last)
         stored = self.stored(first, last)
-        assert [row for row in stored if row[2] != SAMPLES] == []
-        assert len(stored) == len(LOTS) * ((last - first) // WINDOW_MS + 1)
+        most = self.most_missed()
+        short = {minute for _, minute, samples in stored if samples != SAMPLES}
+        assert len(short) <= most, stored
+        minutes = (last - first) // WINDOW_MS + 1
+        assert 0 <= len(LOTS) * minutes - len(stored) <= len(LOTS) * (most // SAMPLES)
 
 
 @pytest.fixture
@@ -174,6 +200,7 @@ def check_served(shards):
 def test_each_auction_is_counted_by_two_of_three(make_row):
     row = make_row()
     spies = row.spies
+    spies.until(lambda: all(spies.shards(index) for index in range(3)), "what each serves")
     shards = [spies.shards(index) for index in range(3)]
     check_served(shards)
     owners = {
@@ -191,8 +218,11 @@ def test_each_auction_is_counted_by_two_of_three(make_row):
         wanted = {wire.topic_shard("event", number) for number in shards[index]}
         wanted |= {b"heartbeat/gateway/", b"bye/gateway/"}
         assert spies.prefixes[index] == wanted, "nothing but what is told of its own shards"
-    counted = [sampler.metric("headcount_sampler_viewers") for sampler in row.samplers]
-    assert sum(counted) == 2 * 2 * len(LOTS), "each viewer is counted twice"
+
+    def counted():
+        return sum(sampler.metric("headcount_sampler_viewers") for sampler in row.samplers)
+
+    spies.until(lambda: counted() == 2 * 2 * len(LOTS), "each viewer to be counted twice")
 
 
 def test_any_one_may_be_killed(make_row):
@@ -200,11 +230,13 @@ def test_any_one_may_be_killed(make_row):
     since = now_ms()
     with LivePoller(row.system, *LOTS) as poller:
         for index, sampler in enumerate(row.samplers):
-            sampler.kill9()
+            row.end(index, kill=True)
             row.join(index % 2)
             row.wait_counts()
+            poller.wait_round()
             sampler.start()
             row.wait_hot(index)
+            poller.wait_round()
     row.check_numbers(poller)
     row.check_minutes(since)
 
@@ -218,9 +250,12 @@ def test_a_fourth_comes(make_row):
         for index in (3, 2, 1, 0):
             sampler = row.samplers[index]
             sampler.settings["SAMPLERS"] = 4
-            assert index == 3 or sampler.term() == 0
+            if index != 3:
+                row.end(index)
+                poller.wait_round()
             sampler.start()
             row.wait_hot(index)
+            poller.wait_round()
         row.join(0)
         row.wait_counts()
     after = [row.spies.shards(index) for index in range(4)]

@@ -18,6 +18,7 @@ from test_outbox import held, wait_held
 from test_spool import locked, stored_times
 from test_store import batch, make_row
 
+HICCUP_SECONDS = 3  # of a busy machine; without its limit no stop here would end in 20 s
 TEMPO = {"SAMPLE_INTERVAL_MS": 250, "SNAPSHOT_INTERVAL_MS": 1000, "ACK_TIMEOUT_MS": 300}
 
 
@@ -66,6 +67,7 @@ def test_a_sampler_without_a_store_and_with_a_full_disk(make_system, tmp_path):
         system.set_tracking("lot-1")
         system.viewer("lot-1").wait_count(1)
         wait_until(lambda: system.snapshots("lot-1"), 20, "a snapshot")
+        began = time.monotonic()
         system.store.kill9()
         wait_held(system, 2)
         disk.fill()
@@ -73,11 +75,13 @@ def test_a_sampler_without_a_store_and_with_a_full_disk(make_system, tmp_path):
         wait_until(lambda: system.sampler.metric(alone) >= 2, 30, "batches in memory only")
         rows = held(system)
         statuses, seconds = timed_term(system.sampler)
-        assert statuses == [0] and seconds < 2
+        assert statuses == [0] and seconds < 1 + HICCUP_SECONDS
         (lost,) = system.sampler.log_lines("sampler.unsent_lost", "error")
-        assert 2 <= int(lost.fields["rows"]) < rows + 2  # and the open window
         (kept,) = system.sampler.log_lines("sampler.unsent")
-        assert int(kept.fields["rows"]) >= 1
+        lost, kept = int(lost.fields["rows"]), int(kept.fields["rows"])
+        assert lost >= 2 and kept >= 1
+        windows = int(time.monotonic() - began) + 3  # a second each, the open one and those under way
+        assert rows <= lost + kept <= windows
         system.stop()
 
 
@@ -97,7 +101,7 @@ def test_a_store_with_a_full_disk(make_system, tmp_path):
             queued = "headcount_store_queue_requests"
             wait_until(lambda: system.store.metric(queued) == 1, what="the request to be under way")
             statuses, seconds = timed_term(system.store)
-            assert statuses == [0] and seconds < 2
+            assert statuses == [0] and seconds < 0.7 + HICCUP_SECONDS
             assert not dealer.poll(0)
         assert not stored_times(system)
         system.stop()
