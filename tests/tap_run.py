@@ -50,7 +50,7 @@ class Tap:
         if number and self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            status = self.process.wait(10)
+            status = self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise AssertionError("headcount-tap did not end") from None

@@ -25,6 +25,7 @@ SETTINGS = {"DRAIN_SECONDS": 2, "BROADCAST_INTERVAL_MS": 100}
 SLACK_SECONDS = 0.5  # between what happens and who hears of it, on a machine with other work
 BEAT_SECONDS = SHORT_TEMPO["HEARTBEAT_INTERVAL_MS"] / 1000
 SAMPLES = SHORT_TEMPO["SNAPSHOT_INTERVAL_MS"] // SHORT_TEMPO["SAMPLE_INTERVAL_MS"]
+LOOK_SECONDS = 0.05
 WITHIN_SECONDS = 5
 
 
@@ -40,10 +41,11 @@ class Viewer:
 
 
 class Referee:
-    """A thread with an asyncio loop that holds the viewers."""
+    """A thread with an asyncio loop that holds the viewers, and knows how late it heard, at most."""
 
     def __init__(self, url):
         self.url = url
+        self.late = 0.0
         self.leaving = False
         self.viewers = [Viewer(auction) for auction, n in AUCTIONS.items() for _ in range(n)]
         self.loop = asyncio.new_event_loop()
@@ -55,7 +57,14 @@ class Referee:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
 
     async def _start(self):
-        return [self.loop.create_task(self._stay(viewer)) for viewer in self.viewers]
+        tasks = [self._stay(viewer) for viewer in self.viewers]
+        return [self.loop.create_task(task) for task in [*tasks, self._look_at_the_clock()]]
+
+    async def _look_at_the_clock(self):
+        while True:
+            due = time.monotonic() + LOOK_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+            self.late = max(self.late, time.monotonic() - due)
 
     async def _stay(self, viewer):
         while not self.leaving:
@@ -167,7 +176,8 @@ def roll(gateway):
 def check_flights(referee, counts, since):
     for auction, n in AUCTIONS.items():
         viewers = referee.of(auction)
-        flights = Flights(viewers, SLACK_SECONDS + counts.late)
+        late = 2 * (counts.late + referee.late)  # a close goes to and fro
+        flights = Flights(viewers, SLACK_SECONDS + late)
         told = {"the sampler": counts.series[auction]}
         told |= {f"viewer {i}": viewer.frames for i, viewer in enumerate(viewers)}
         for who, series in told.items():
