@@ -5,6 +5,7 @@ write down what was; at the end the database must hold just that.
     audit    what of a ledger is missing, wrong or invented in the database, as lines
 """
 
+import contextlib
 import datetime
 import http.client
 import random
@@ -88,12 +89,19 @@ class BusClerk(Clerk):
             return False
         deadline = time.monotonic() + ANSWER_MS / 1000
         while (left := deadline - time.monotonic()) > 0 and not self.ended.is_set():
-            if not self.dealer.poll(min(left * 1000, 200)):
-                continue
-            ack = headcount_wire.decode_ack(*self.dealer.recv_multipart())
-            if ack["id"] == self.id:
+            self.dealer.poll(min(left * 1000, 200))
+            for ack in [ack for ack in self.read_acks() if ack["id"] == self.id]:
                 return self.judge(ack, len(rows))
         return False
+
+    def read_acks(self):
+        """All that have come. Every hundredth part read without coming to an end, ZeroMQ looks for
+        connections that broke; with `immediate`, between two parts of a message, that aborts."""
+        acks = []
+        with contextlib.suppress(zmq.Again):
+            while True:
+                acks.append(headcount_wire.decode_ack(*self.dealer.recv_multipart(zmq.NOBLOCK)))
+        return acks
 
     def judge(self, ack, rows):
         if ack["code"] != "ok":
