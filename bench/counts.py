@@ -14,7 +14,9 @@ import time
 
 import meter
 from gateway_samplers import Crowd
-from meter import harness, wire
+from machine import free_port
+from meter import wire
+from waiting import wait_until
 
 AUCTIONS, GATEWAYS, ROUNDS, VIEWERS, TELLINGS = 2000, (1, 10, 40), 5, 5000, 10
 
@@ -77,7 +79,7 @@ def renew(sampler, watchers, gateways):
     """Messages sent, and CPU, for each gateway's asking for each auction again. The counts that
     are repeated meanwhile are few."""
     asked = AUCTIONS * gateways
-    harness.wait_until(lambda: ask(watchers) == ask(watchers), 30, "quiet", 0.3)
+    wait_until(lambda: ask(watchers) == ask(watchers), 30, "quiet", 0.3)
     before, had = sampler.cpu()[1], ask(watchers)
     known = sampler.metric("headcount_sampler_subscriptions_total")
     ask(watchers, "renew")
@@ -97,7 +99,7 @@ def measure_sampler(gateways):
         settings |= {"COUNT_BIND": f"ipc://{directory}/s", "BUS_HWM": 1000000}
         sampler = meter.Measured("sampler", "sampler", settings, directory)
         sampler.start("--store-endpoints=")
-        harness.wait_until(lambda: sampler.admin("/metrics"), 60, "the sampler to answer")
+        wait_until(lambda: sampler.admin("/metrics"), 60, "the sampler to answer")
         memory = sampler.resident()
         watchers = meter.run_apart(watch, f"ipc://{directory}/s", auctions, gateways)
         watchers.recv()
@@ -109,10 +111,10 @@ def measure_sampler(gateways):
         sampler.wait_metric("headcount_sampler_counts_total", AUCTIONS)
         rounds = []
         for number in range(1, ROUNDS + 1):
-            harness.wait_until(lambda: ask(watchers) == ask(watchers), 30, "quiet", 0.3)
+            wait_until(lambda: ask(watchers) == ask(watchers), 30, "quiet", 0.3)
             before, had = sampler.cpu(), ask(watchers)
             meter.tell(publisher, f"round {number}")
-            harness.wait_until(lambda: ask(watchers) - had >= AUCTIONS * gateways, 30, "all counts")
+            wait_until(lambda: ask(watchers) - had >= AUCTIONS * gateways, 30, "all counts")
             after, sent = sampler.cpu(), ask(watchers) - had
             rounds.append([(after[i] - before[i]) / sent * 1e6 for i in (0, 1)])
         messages, cost = renew(sampler, watchers, gateways)
@@ -148,14 +150,14 @@ def measure_reader(kind, auctions, viewers, rooms, what):
         endpoint = f"ipc://{directory}/s"
         publisher = meter.run_apart(meter.publish, [endpoint], parts)
         publisher.recv()
-        settings = {"PORT": harness.free_port(), "SAMPLER_ENDPOINTS": endpoint}
+        settings = {"PORT": free_port(), "SAMPLER_ENDPOINTS": endpoint}
         settings |= {"EVENT_BIND": f"ipc://{directory}/g", "NODE_TIMEOUT_MS": 600000}
         settings |= {"INTERNAL_API_KEY": "benchmark-key", "SQLITE_PATH": f"{directory}/d"}
         settings |= {"ADMIN_API_KEY": "benchmark-admin-key", "PING_INTERVAL_MS": 600000}
         service = meter.Measured(kind, kind, settings, directory).start()
         meter.tell(publisher, "hello")
         crowd = Crowd(directory, service.port, viewers, rooms) if viewers else None
-        harness.wait_until(lambda: service.admin("/metrics"), 30, f"the {kind} to answer")
+        wait_until(lambda: service.admin("/metrics"), 30, f"the {kind} to answer")
         meter.tell(publisher, "round 0")
         time.sleep(1)
         rounds, number = [], 0

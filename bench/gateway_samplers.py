@@ -13,7 +13,9 @@ import subprocess
 import time
 
 import meter
-from meter import harness, wire
+from machine import free_port
+from meter import wire
+from waiting import wait_until
 
 VIEWERS, ROUNDS, AUCTIONS = 2000, 3, 10000
 LIMIT_SECONDS = 60
@@ -40,7 +42,7 @@ class Crowd:
 
 def gateway_settings(directory, samplers):
     endpoints = ",".join(f"ipc://{directory}/s{number}" for number in range(samplers))
-    settings = {"PORT": harness.free_port(), "EVENT_BIND": f"ipc://{directory}/g"}
+    settings = {"PORT": free_port(), "EVENT_BIND": f"ipc://{directory}/g"}
     settings |= {"NODE_ID": "gateway-0"}
     return settings | ({"SAMPLER_ENDPOINTS": endpoints} if endpoints else {})
 
@@ -83,7 +85,7 @@ def round_of(directory, gateway, samplers, rooms):
     time.sleep(0.3)  # what is still on the way; well before counts are repeated
     after = totals(gateway, samplers)
     crowd.leave()
-    harness.wait_until(lambda: gateway.metric("headcount_gateway_viewers") == 0, 30, "all to leave")
+    wait_until(lambda: gateway.metric("headcount_gateway_viewers") == 0, 30, "all to leave")
     return {name: (after[name] - before[name]) / VIEWERS for name in after}
 
 

@@ -13,15 +13,17 @@ import zmq
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
-import harness
 import headcount_wire as wire
+from machine import release_port
+from service import Service
+from waiting import wait_until
 
 
 def now_ms():
     return int(time.time() * 1000)
 
 
-class Measured(harness.Service):
+class Measured(Service):
     """A service whose CPU time and memory are read."""
 
     def cpu(self):
@@ -36,13 +38,13 @@ class Measured(harness.Service):
         return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
     def wait_metric(self, name, value, seconds=60):
-        harness.wait_until(
+        wait_until(
             lambda: self.metric(name) >= value, seconds, f"{name} to be {value}", 0.1
         )
 
     def end(self):
         self.term(60)
-        harness.release_port(self.settings["ADMIN_PORT"])
+        release_port(self.settings["ADMIN_PORT"])
 
 
 def median(values):

@@ -11,7 +11,8 @@ names all shards. Medians of five rounds.
 import random
 
 import meter
-from meter import harness, wire
+from meter import wire
+from waiting import wait_until
 
 AUCTIONS, EVENTS, BEATS, ROUNDS = 1000, 100000, 5000, 5
 CHOICES = [(1, 1), (10, 1), (100, 1), (100, 10)]  # gateways, samplers
@@ -96,7 +97,7 @@ def start(directory, gateways, samplers, parts):
     settings |= {"NODE_TIMEOUT_MS": 600000, "BUS_HWM": 10000000}
     sampler = meter.Measured("sampler", "sampler", settings, directory)
     sampler.start("--store-endpoints=")
-    harness.wait_until(lambda: sampler.admin("/metrics"), 60, "the sampler to answer")
+    wait_until(lambda: sampler.admin("/metrics"), 60, "the sampler to answer")
     sampler.wait_metric('headcount_sampler_peers_connected{of="gateways"}', gateways)
     empty = sampler.resident()
     meter.tell(publisher, "hello")

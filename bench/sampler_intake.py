@@ -21,7 +21,8 @@ import zmq
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
 import headcount_wire as wire
-from harness import Service, release_port
+from machine import release_port
+from service import Service
 
 WINDOW_MS = 5000
 PROBE_SHARD = 0

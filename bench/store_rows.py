@@ -17,7 +17,8 @@ import sqlite3
 import time
 
 import meter
-from meter import harness, wire
+from databases import Database, MongoServer
+from meter import wire
 
 MINUTE, ROUNDS, UNDER_WAY = 60000, 3, 16
 AUCTIONS = 10000
@@ -83,11 +84,11 @@ def bytes_a_row(database):
 
 
 def measure(kind, rows, directory):
-    server = harness.MongoServer(directory) if kind == "mongodb" else None
+    server = MongoServer(directory) if kind == "mongodb" else None
     if server:
         server.install()
         server.start()
-    database = harness.Database(kind, server)
+    database = Database(kind, server)
     endpoint = f"ipc://{directory}/store"
     key = "benchmark-key"
     settings = {"STORE_BIND": endpoint, "INTERNAL_API_KEY": key, "DATABASE_TIMEOUT_MS": 60000}

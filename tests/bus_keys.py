@@ -6,7 +6,9 @@ import shutil
 
 import zmq
 
-from harness import System, free_port, release_port, run_program
+from harness import System
+from machine import free_port, release_port
+from service import run_program
 
 
 def make_keys(folder, *names):

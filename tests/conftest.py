@@ -8,12 +8,11 @@ import tempfile
 
 import pytest
 
-import harness
+from databases import Database, MongoServer
+from harness import System
 
 LIMIT_SECONDS = 300
 LOG_BYTES = 6000  # of each service, shown with a failure
-
-both_databases = pytest.mark.parametrize("database", ["sqlite", "mongodb"], indirect=True)
 
 
 def pytest_configure(config):
@@ -79,7 +78,7 @@ def pytest_runtest_makereport(item, call):
 def mongo_server():
     """One MongoDB-wire server for all tests, each with a database of its own."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="hc-mongo-", dir="/tmp"))
-    server = harness.MongoServer(directory)
+    server = MongoServer(directory)
     server.install()
     try:
         yield server.start()
@@ -93,17 +92,17 @@ def database(request):
     """SQLite, or what the test is parametrized with (see both_databases)."""
     kind = getattr(request, "param", "sqlite")
     server = request.getfixturevalue("mongo_server") if kind == "mongodb" else None
-    return harness.Database(kind, server)
+    return Database(kind, server)
 
 
 @pytest.fixture
 def make_system(request, database):
-    """make_system(settings={}, gateways=2, sampler={...}, ...) gives a started harness.System."""
+    """make_system(settings={}, gateways=2, sampler={...}, ...) gives a started System."""
     systems = request.node.systems = []
 
     def make(**options):
         start = options.pop("start", True)
-        system = harness.System(options.pop("database", database), **options)
+        system = System(options.pop("database", database), **options)
         systems.append(system)
         return system.start() if start else system
 

@@ -12,9 +12,10 @@ import random
 import threading
 import time
 
-import harness
-import headcount_wire
 import zmq
+
+import headcount_wire
+from http_client import http_request
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * MINUTE_MS
@@ -138,7 +139,7 @@ class HttpClerk(Clerk):
         path = f"/api/v1/auctions/{self.auction}/analytics/snapshot"
         headers = {"x-internal-api-key": self.key}
         try:
-            answer = harness.http_request(self.port, "POST", path, body, headers, timeout=10)
+            answer = http_request(self.port, "POST", path, body, headers, timeout=10)
         except (OSError, http.client.HTTPException):
             return False
         if answer.status == 503:

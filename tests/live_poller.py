@@ -2,7 +2,7 @@
 
 import threading
 
-from harness import wait_until
+from waiting import wait_until
 
 
 class LivePoller:

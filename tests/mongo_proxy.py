@@ -18,7 +18,7 @@ import threading
 
 import bson
 
-import harness
+from machine import free_port, release_port
 
 OP_MSG, OP_QUERY, OP_REPLY = 2013, 2004, 1
 HEADER = struct.Struct("<iiii")  # length, id, id of what it answers, kind
@@ -115,8 +115,8 @@ def encode(number, answers, document):
 
 class MongoProxy:
     def __init__(self, server):
-        self.server = server  # a harness.MongoServer
-        self.port = harness.free_port()
+        self.server = server  # a MongoServer
+        self.port = free_port()
         self.uri = f"mongodb://127.0.0.1:{self.port}/"
         self.rule = lambda command: None
         self.seen = {}  # command's name: how many came
@@ -140,7 +140,7 @@ class MongoProxy:
         self.flowing.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        harness.release_port(self.port)
+        release_port(self.port)
 
     def _accept(self):
         while self.open:

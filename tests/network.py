@@ -17,7 +17,8 @@ import pathlib
 import signal
 import subprocess
 
-import harness
+from http_client import http_request
+from service import Service, environment, program
 
 DOMAIN = "hc"
 NETWORK = "10.77"
@@ -144,7 +145,7 @@ class Dns:
         draft.rename(self.path)
 
 
-class Instance(harness.Service):
+class Instance(Service):
     def __init__(self, kind, host, settings, directory):
         settings = {**settings, "ADMIN_ADDRESS": "0.0.0.0", "ADMIN_PORT": ADMIN_PORT}
         super().__init__(kind, host.name, settings, directory)
@@ -155,8 +156,8 @@ class Instance(harness.Service):
         self.killed = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.host.inside(harness.program(self.kind)),
-                env=harness.environment(self.settings),
+                self.host.inside(program(self.kind)),
+                env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -166,7 +167,7 @@ class Instance(harness.Service):
 
     def admin(self, path):
         try:
-            return harness.http_request(
+            return http_request(
                 ADMIN_PORT, "GET", path, address=self.host.address, timeout=5
             )
         except (OSError, http.client.HTTPException):

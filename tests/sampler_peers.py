@@ -8,7 +8,7 @@ import time
 import zmq
 
 import headcount_wire as wire
-from harness import WAIT_SECONDS, wait_until
+from waiting import WAIT_SECONDS, wait_until
 
 
 def now_ms():

@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
-from harness import SANITIZER, environment, program
 from sampler_peers import Peers
+from service import SANITIZER, environment, program
 
 
 class Tap:

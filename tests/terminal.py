@@ -11,7 +11,8 @@ import struct
 import subprocess
 import termios
 
-from harness import SANITIZER, environment, wait_until
+from service import SANITIZER, environment
+from waiting import wait_until
 
 _CONTROL = re.compile(rb"\x1b\[([?>]?[\d;]*)([@A-Za-z`])|\x1b[()][0-9A-B]|\x1b[=>78M]|[\x00-\x1f]|[^\x1b\x00-\x1f]+")
 

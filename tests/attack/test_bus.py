@@ -13,8 +13,10 @@ import time
 import pytest
 
 from bus_keys import KeyedSystem, read_key
-from harness import Database, System, wait_until
+from databases import Database
+from harness import System
 from memory import Memory
+from waiting import wait_until
 
 FLOODS = pathlib.Path(__file__).with_name("bus_floods.py")
 ROUNDS = 6  # of a viewer that comes and one that goes

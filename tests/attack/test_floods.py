@@ -13,9 +13,11 @@ import time
 
 import pytest
 
-import harness
-from harness import Viewers, wait_until
+from machine import free_port
 from memory import Memory
+from service import Service
+from viewers import Viewers
+from waiting import wait_until
 
 CONNECTIONS = int(os.environ.get("ATTACK_CONNECTIONS", 2000))
 AUCTIONS = int(os.environ.get("ATTACK_AUCTIONS", 10000))
@@ -43,14 +45,14 @@ class House:
 
     def __init__(self, directory, **settings):
         settings = {
-            "PORT": harness.free_port(),
+            "PORT": free_port(),
             "EVENT_BIND": f"ipc://{directory}/gw.ipc",
             "DRAIN_SECONDS": 0,
             "TRUSTED_PROXIES": "127.0.0.1",
             "HANDSHAKE_TIMEOUT_MS": HANDSHAKE_MS,
             **settings,
         }
-        self.gateway = harness.Service("gateway", "gateway", settings, directory)
+        self.gateway = Service("gateway", "gateway", settings, directory)
         self.gateway.start("--sampler-endpoints=")
         self.gateway.wait_ready()
         self.viewers = Viewers()

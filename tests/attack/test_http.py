@@ -10,7 +10,11 @@ import time
 
 import pytest
 
-from harness import http_request, run_program, wait_until
+from databases import Database
+from harness import System
+from http_client import http_request
+from service import run_program
+from waiting import wait_until
 
 SNAPSHOT = "/api/v1/auctions/lot-1/analytics/snapshot"
 SETTINGS = "/api/v1/auctions/lot-1/settings"
@@ -76,10 +80,8 @@ ONLY_API = ("a zero in the target", "two spaces")  # a health port knows no more
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     """An api by itself; 127.0.0.2 is no proxy."""
-    import harness
-
-    system = harness.System(
-        harness.Database("sqlite"), gateways=0, samplers=0, stores=0,
+    system = System(
+        Database("sqlite"), gateways=0, samplers=0, stores=0,
         api={
             "TRUSTED_PROXIES": "127.0.0.1",
             "MAX_CONNECTIONS": 60,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness import run_program, wait_until
+from service import run_program
+from waiting import wait_until
 
 LIMIT = 6  # a minute: the next guess is free 10 s later, and no slow machine is given one before
 PATH = "/api/v1/auctions/lot-1/analytics/viewers"

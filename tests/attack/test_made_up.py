@@ -8,8 +8,9 @@ import struct
 
 import pytest
 
-from harness import SHORT_TEMPO, wait_until
+from harness import SHORT_TEMPO
 from memory import Memory
+from waiting import wait_until
 
 AUCTIONS = int(os.environ.get("ATTACK_AUCTIONS", 4000))
 AT_ONCE = 1000  # AUCTIONS_MAX

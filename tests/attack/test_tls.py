@@ -10,8 +10,10 @@ import time
 
 import pytest
 
-import harness
-from harness import Viewers, wait_until
+from machine import free_port
+from service import Service
+from viewers import Viewers
+from waiting import wait_until
 
 HANDSHAKE_MS = 3000  # an honest one on a busy machine takes less
 CHECK_MS = 100
@@ -36,8 +38,8 @@ class House:
         make_pair(folder, "first")
         self.cert, self.key = folder / "now.crt", folder / "now.key"
         self.take("first")
-        self.gateway = harness.Service("gateway", "gateway", {
-            "PORT": harness.free_port(),
+        self.gateway = Service("gateway", "gateway", {
+            "PORT": free_port(),
             "EVENT_BIND": f"ipc://{folder}/gw.ipc",
             "DRAIN_SECONDS": 0,
             "HANDSHAKE_TIMEOUT_MS": HANDSHAKE_MS,

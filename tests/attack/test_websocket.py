@@ -10,7 +10,10 @@ import struct
 
 import pytest
 
-import harness
+from machine import free_port
+from service import Service
+from viewers import Viewers
+from waiting import wait_until
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 LIMIT = 4096  # MESSAGE_BYTES_MAX
@@ -187,16 +190,16 @@ class Peer:
 def gateway(tmp_path_factory):
     directory = tmp_path_factory.mktemp("gateway")
     settings = {
-        "PORT": harness.free_port(),
+        "PORT": free_port(),
         "EVENT_BIND": f"ipc://{directory}/gw.ipc",
         "MESSAGES_PER_SECOND": 1000,
         "MESSAGE_BYTES_MAX": LIMIT,
         "DRAIN_SECONDS": 0,
     }
-    gateway = harness.Service("gateway", "gateway", settings, directory)
+    gateway = Service("gateway", "gateway", settings, directory)
     gateway.start("--sampler-endpoints=")
     gateway.wait_ready()
-    viewers = harness.Viewers()
+    viewers = Viewers()
     gateway.honest = viewers.join(f"ws://127.0.0.1:{gateway.port}/ws", "lot-1", HONEST)
     yield gateway
     viewers.stop()
@@ -237,7 +240,7 @@ def test_case(gateway, case):
         expect(peer, expected)
         peer.socket.close()
     viewers = "headcount_gateway_viewers"
-    harness.wait_until(lambda: gateway.metric(viewers) == HONEST, what="them to have left")
+    wait_until(lambda: gateway.metric(viewers) == HONEST, what="them to have left")
     for viewer in gateway.honest:  # who see each of them come and go
         viewer.wait_count(HONEST)
 

@@ -5,7 +5,7 @@ import tempfile
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from harness import wait_until
+from waiting import wait_until
 
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -5,11 +5,11 @@ import time
 import pytest
 from selenium.webdriver.support.ui import Select
 
-from harness import wait_until
 from pages import (
     emulate_scheme, insert_minutes, last_minute_ms, number, open_panel, post_minute, read_chart,
     read_figures, read_trend, refresh_panel, wait_visible,
 )  # fmt: skip
+from waiting import wait_until
 
 MINUTE = 60_000
 

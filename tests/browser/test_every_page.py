@@ -2,7 +2,8 @@
 
 import pytest
 
-import harness
+from databases import Database
+from harness import System
 from pages import (
     PAGES, admin_url, before_every_page, emulate_phone, emulate_scheme, insert_minutes, wait_visible,
 )  # fmt: skip
@@ -42,7 +43,7 @@ INKS += [("--accent-text", "--accent"), ("--text", "--notice"), ("--accent", "--
 @pytest.fixture(scope="module")
 def system():
     """One for all tests here: each only looks."""
-    system = harness.System(harness.Database("sqlite"), gateway={"DRAIN_SECONDS": 0})
+    system = System(Database("sqlite"), gateway={"DRAIN_SECONDS": 0})
     try:
         yield system.start()
     finally:

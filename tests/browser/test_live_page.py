@@ -2,7 +2,7 @@
 
 import time
 
-from harness import wait_until
+from waiting import wait_until
 
 SAY_EVERY_SECONDS = 10  # to screen readers
 

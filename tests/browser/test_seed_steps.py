@@ -7,7 +7,7 @@ import time
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from harness import wait_until
+from waiting import wait_until
 
 both_databases = pytest.mark.parametrize("database", ["sqlite", "mongodb"], indirect=True)
 

@@ -3,8 +3,8 @@
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from harness import wait_until
 from pages import admin_url, wait_visible
+from waiting import wait_until
 
 
 def tracked(system, auction):

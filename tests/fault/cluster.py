@@ -12,8 +12,10 @@ import secrets
 import subprocess
 
 import bus_keys
-import harness
 import network
+from databases import MongoServer
+from service import READY_SECONDS
+from waiting import wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 COUNTS = {"store": 2, "sampler": 3, "gateway": 4, "api": 2}
@@ -65,7 +67,7 @@ class Cluster:
 
     def _start_database(self):
         host = self.network.host("database")
-        command = [harness.MongoServer.script, "run", "--port", DATABASE_PORT]
+        command = [MongoServer.script, "run", "--port", DATABASE_PORT]
         command += ["--data", self.directory / "mongo", "--address", host.address]
         with open(self.directory / "mongo.log", "ab") as log:
             self.database = subprocess.Popen(
@@ -75,7 +77,7 @@ class Cluster:
                 stderr=log,
             )
         self.database_uri = f"mongodb://{host.address}:{DATABASE_PORT}/"
-        harness.wait_until(self._database_answers, 60, "the database to answer")
+        wait_until(self._database_answers, 60, "the database to answer")
 
     def _database_answers(self):
         import pymongo
@@ -156,7 +158,7 @@ class Cluster:
     def running(self, kind):
         return [one for one in self.instances if one.kind == kind and one.running()]
 
-    def wait_ready(self, instances, timeout=harness.READY_SECONDS):
+    def wait_ready(self, instances, timeout=READY_SECONDS):
         for instance in instances:
             instance.wait_ready(timeout)
 

@@ -19,7 +19,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import cluster  # noqa: E402  (needs the path above)
 import faults  # noqa: E402
-import harness  # noqa: E402
 import truth  # noqa: E402
 import windows  # noqa: E402
 

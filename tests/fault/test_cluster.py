@@ -16,8 +16,9 @@ import tempfile
 import pytest
 
 import faults
-import harness
 import network
+from databases import MongoServer
+from service import STOP_SECONDS
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXACT_SECONDS = 5
@@ -48,7 +49,7 @@ class Story:
         environment = {name: text for name, text in os.environ.items() if name != "MONGODB_URI"}
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         subprocess.run(
-            [harness.MongoServer.script, "install"], env=environment, stdout=subprocess.DEVNULL
+            [MongoServer.script, "install"], env=environment, stdout=subprocess.DEVNULL
         )
         with open(self.directory / "scene.log", "wb") as log:
             self.process = subprocess.Popen(
@@ -75,7 +76,7 @@ class Story:
     def end(self):
         self.process.stdin.close()
         try:
-            self.process.wait(harness.STOP_SECONDS)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-import harness
 import troubles
-from harness import wait_until
+from databases import Database, MongoServer
 from ledger import BusClerk, HttpClerk, audit, read_rows
 from mongo_proxy import MongoProxy
 from small_disk import SmallDisk
+from waiting import wait_until
 
 KILLS = int(os.environ.get("LEDGER_KILLS", 40))
 WINDOW_MS = 1200  # of the harness
@@ -139,14 +139,14 @@ class Story:
 @pytest.fixture
 def own_database(request, tmp_path):
     if request.param == "sqlite":
-        yield harness.Database("sqlite")
+        yield Database("sqlite")
         return
-    server = harness.MongoServer(tmp_path)
+    server = MongoServer(tmp_path)
     if server.foreign:
         pytest.skip("MONGODB_URI names a server that is not ours to stop")
     server.install()
     server.start()
-    yield harness.Database("mongodb", server)
+    yield Database("mongodb", server)
     server.stop()
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import network
-from harness import WAIT_SECONDS, wait_until
+from waiting import WAIT_SECONDS, wait_until
 
 BUS_PORT = 5559
 KEY = "a key for this test"

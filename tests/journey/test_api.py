@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-import harness
-from conftest import both_databases
-from harness import wait_until
+from databases import Database, MongoServer, both_databases
+from service import program
+from waiting import wait_until
 
 MINUTE_MS = 60_000
 DAYS_90 = 90 * 24 * 60
@@ -224,7 +224,7 @@ def test_analytics_may_be_public(make_api):
 
 def bound_mb(mb):
     """Memory that may be taken; a thread sanitizer keeps several shadows of each byte."""
-    return mb * 10 if b"__tsan_init" in harness.program("api").read_bytes() else mb
+    return mb * 10 if b"__tsan_init" in program("api").read_bytes() else mb
 
 
 def memory_mb(system, field):
@@ -348,10 +348,10 @@ def test_an_api_before_the_first_store(make_api):
 def test_a_mongodb_that_goes_and_comes_back(make_system, mongo_server, tmp_path):
     if mongo_server.foreign:
         pytest.skip("somebody else's server is not stopped")
-    server = harness.MongoServer(tmp_path)
+    server = MongoServer(tmp_path)
     server.start()
     system = make_system(
-        database=harness.Database("mongodb", server), gateways=0, samplers=0,
+        database=Database("mongodb", server), gateways=0, samplers=0,
         api={"DATABASE_TIMEOUT_MS": 1000, "DATABASE_RETRY_MS": 3000},
     )  # fmt: skip
     try:

@@ -9,10 +9,13 @@ import time
 
 import pytest
 
-import harness
 import headcount_wire as wire
 from bus_peers import Sampler, Store
+from http_client import http_request
 from live_poller import LivePoller
+from machine import has_ipv6
+from service import run_program
+from waiting import wait_until
 
 SNAPSHOT = {
     "timestamp": "2025-10-21T14:15:00Z",
@@ -40,20 +43,20 @@ def alone(make_system):
 
     def begin():
         system.api.start()
-        harness.wait_until(lambda: system.api.admin("/healthz"), what="the api to serve")
-        harness.wait_until(lambda: system.api.log_lines("api.listening"), what="its port")
+        wait_until(lambda: system.api.admin("/healthz"), what="the api to serve")
+        wait_until(lambda: system.api.log_lines("api.listening"), what="its port")
 
     system.begin = begin
     return system
 
 
-@pytest.mark.skipif(not harness.has_ipv6(), reason="this machine has no ::1")
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 def test_one_address_takes_both_families(alone):
     alone.api.settings |= {"LISTEN_ADDRESS": "::", "ADMIN_ADDRESS": "::"}
     alone.begin()
     for port in (alone.api.port, alone.api.settings["ADMIN_PORT"]):
         for address in ("127.0.0.1", "::1"):
-            assert harness.http_request(port, "GET", "/healthz", address=address).status == 200
+            assert http_request(port, "GET", "/healthz", address=address).status == 200
 
 
 def refused(system, status, code, *request, **options):
@@ -209,7 +212,7 @@ def test_a_store_that_does_not_answer(alone):
             answers.append(alone.http("POST", POST, SNAPSHOT, key="internal"))
             return answers[-1].status == 200
 
-        harness.wait_until(saved, what="a repeated request to be answered")
+        wait_until(saved, what="a repeated request to be answered")
         *late, answer = answers
         assert answer.data()["outcome"] == "saved" and {each.status for each in late} <= {503}
     assert alone.api.metric("headcount_api_store_timeouts_total") == 2 + len(late)
@@ -239,7 +242,7 @@ def test_one_store_of_several_answers(alone):
     with contextlib.ExitStack() as stack:
         stores = [stack.enter_context(Store(alone.endpoint(name))) for name in names]
         connected = 'headcount_api_peers_connected{of="stores"}'
-        harness.wait_until(lambda: alone.api.metric(connected) == 4, what="the stores")
+        wait_until(lambda: alone.api.metric(connected) == 4, what="the stores")
         for store in stores[1:]:
             store.answer = lambda request: None
         assert post_at_once(alone, 64) == [200] * 64
@@ -256,7 +259,7 @@ def test_a_store_that_cannot_is_passed_over(alone):
     with Store(alone.endpoint("store"), lambda request: unable):
         with Store(alone.endpoint("other")) as other:
             connected = 'headcount_api_peers_connected{of="stores"}'
-            harness.wait_until(lambda: alone.api.metric(connected) == 2, what="both stores")
+            wait_until(lambda: alone.api.metric(connected) == 2, what="both stores")
             assert post_at_once(alone, 10) == [200] * 10
             other.answer = lambda request: unable
             began = time.monotonic()
@@ -310,7 +313,7 @@ def test_requests_wait_for_a_slow_store_without_holding_others_up(alone):
             headers = {"x-internal-api-key": alone.internal_key}
             connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
             connections.append(connection)
-        harness.wait_until(lambda: len(set(held)) == 40, what="all requests at the store")
+        wait_until(lambda: len(set(held)) == 40, what="all requests at the store")
         for _ in range(20):  # there are four threads; a request held up would wait for its time-out
             assert alone.http("GET", "/healthz").status == 200
         store.answer = lambda request: {"saved": 1}
@@ -325,7 +328,7 @@ def viewers(system, auction="lot-1"):
 
 
 def wait_viewers(system, count, auction="lot-1"):
-    harness.wait_until(
+    wait_until(
         lambda: viewers(system, auction) == count,
         what=f"{count} viewers of {auction}, not {viewers(system, auction)}",
     )
@@ -336,7 +339,7 @@ def test_live_counts_come_and_go_with_the_sampler(alone):
     assert alone.live("lot-1") == {"auction": "lot-1", "viewers": None, "live": False}
     with Sampler(alone.endpoint("sampler"), state="warming") as sampler:
         sampler.set("lot-1", 3)
-        harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 1)
+        wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 1)
         assert viewers(alone) is None
         sampler.state = "ready"
         wait_viewers(alone, 3)
@@ -374,7 +377,7 @@ def test_the_second_sampler_takes_over(alone):
     with Sampler(alone.endpoint("sampler"), "a") as first, Sampler(second, "b") as other:
         first.set("lot-1", 5)
         other.set("lot-1", 6)
-        followed = harness.wait_until(lambda: viewers(alone))
+        followed = wait_until(lambda: viewers(alone))
         gone, left = (first, 6) if followed == 5 else (other, 5)
         gone.bye()
         wait_viewers(alone, left)
@@ -407,16 +410,16 @@ def test_samplers_of_some_shards_each(make_system):
                 sampler.set(auction, count)  # also what is not its to tell
         wait_viewers(system, 5, "lot-1")
         wait_viewers(system, 6, "lot-2")
-        harness.wait_until(lambda: system.api.metric("headcount_api_live") == 1)
-        harness.wait_until(lambda: listed() == ({"lot-1": 5, "lot-2": 6, "lot-3": 7}, True))
+        wait_until(lambda: system.api.metric("headcount_api_live") == 1)
+        wait_until(lambda: listed() == ({"lot-1": 5, "lot-2": 6, "lot-3": 7}, True))
         part.bye()
         assert viewers(system, "lot-1") == 5, "held on to for a while"
         wait_viewers(system, None, "lot-1")
         wait_viewers(system, 6, "lot-2")
         part_gone = {"lot-1": None, "lot-2": 6}, False  # lot-3 is nowhere else
-        harness.wait_until(lambda: listed() == part_gone, what=f"{part_gone}, not {listed()}")
+        wait_until(lambda: listed() == part_gone, what=f"{part_gone}, not {listed()}")
         known = wire.SHARDS - len(inside)
-        harness.wait_until(lambda: system.api.metric("headcount_api_live_shards") == known)
+        wait_until(lambda: system.api.metric("headcount_api_live_shards") == known)
         assert system.api.metric("headcount_api_live") == 0
         assert system.api.log_lines("live.part", "warn")
 
@@ -430,7 +433,7 @@ def test_two_samplers_of_one_name_are_told(make_system):
         former.epoch = latter.epoch - 1
         former.set("lot-1", 5)
         latter.set("lot-1", 6)
-        harness.wait_until(lambda: system.api.log_lines("live.ignored", "warn"))
+        wait_until(lambda: system.api.log_lines("live.ignored", "warn"))
         assert system.api.log_lines("live.ignored")[0].fields["sampler"] == "twin"
         assert system.api.metric('headcount_api_bus_dropped_total{reason="epoch"}') > 0
         wait_viewers(system, 6)
@@ -453,22 +456,22 @@ def test_a_replica_takes_over_without_a_jump(alone, way):
         for sampler in (first, other):
             sampler.set("lot-1", 5)
         wait_viewers(alone, 5)
-        harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 2)
+        wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 2)
         with LivePoller(alone, "lot-1") as poller:
             if way == "bye":
                 first.bye()
             elif way == "silence":
                 first.silent = True
-                harness.wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 1)
+                wait_until(lambda: alone.api.metric("headcount_api_live_samplers") == 1)
             else:
                 with first.lock:
                     first.epoch += 1000
                     first.state = "warming"
                     first.sequences.clear()
                     first.set("lot-1", 1)  # counts again, and is not whole yet
-            harness.wait_until(lambda: len(poller.seen["lot-1"]) > 60)
+            wait_until(lambda: len(poller.seen["lot-1"]) > 60)
             other.set("lot-1", 6)
-            harness.wait_until(lambda: poller.seen["lot-1"][-1] != 5)
+            wait_until(lambda: poller.seen["lot-1"][-1] != 5)
         check_grown(poller, 5, 6)
 
 
@@ -484,10 +487,10 @@ def test_a_quick_restart_does_not_show(alone):
                 sampler.state = "warming"
                 sampler.sequences.clear()
                 sampler.set("lot-1", 1)
-            harness.wait_until(lambda: len(poller.seen["lot-1"]) > 30)
+            wait_until(lambda: len(poller.seen["lot-1"]) > 30)
             sampler.set("lot-1", 7)
             sampler.state = "ready"
-            harness.wait_until(lambda: poller.seen["lot-1"][-1] != 5)
+            wait_until(lambda: poller.seen["lot-1"][-1] != 5)
         check_grown(poller, 5, 7)
 
 
@@ -509,7 +512,7 @@ def test_hostile_bus_messages_are_dropped_and_counted(alone):
             return alone.api.metric(f'headcount_api_bus_dropped_total{{reason="{reason}"}}')
 
         expected = {"topic": 1, "format": 2, "version": 1, "type": 1, "range": 1}
-        harness.wait_until(
+        wait_until(
             lambda: {reason: dropped(reason) for reason in expected} == expected,
             what="each reason counted",
         )
@@ -605,7 +608,7 @@ def test_requests_that_the_library_drops_are_freed(alone):
     for _ in range(3):
         exchange(alone.api.port, parameters)
     in_flight = "headcount_api_requests_in_flight"
-    harness.wait_until(lambda: alone.api.metric(in_flight) == 0, what="no request in flight")
+    wait_until(lambda: alone.api.metric(in_flight) == 0, what="no request in flight")
     assert alone.http("GET", "/healthz").status == 200
 
 
@@ -629,9 +632,9 @@ def test_a_stop_lets_requests_end(alone):
         connection = http.client.HTTPConnection("127.0.0.1", alone.api.port, timeout=30)
         headers = {"x-internal-api-key": alone.internal_key}
         connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
-        harness.wait_until(lambda: held, what="the request at the store")
+        wait_until(lambda: held, what="the request at the store")
         alone.api.signal_term()
-        harness.wait_until(lambda: alone.api.log_lines("api.stopping"), what="the stop")
+        wait_until(lambda: alone.api.log_lines("api.stopping"), what="the stop")
         response = alone.api.admin("/readyz")
         assert response.status == 503 and b"stopping" in response.body
         with pytest.raises(OSError):
@@ -650,7 +653,7 @@ def test_a_stop_ends_even_what_nobody_answers(alone):
         connection = http.client.HTTPConnection("127.0.0.1", alone.api.port, timeout=60)
         headers = {"x-internal-api-key": alone.internal_key}
         connection.request("POST", POST, json.dumps(SNAPSHOT), headers)
-        harness.wait_until(lambda: held, what="the request at the store")
+        wait_until(lambda: held, what="the request at the store")
         assert alone.api.term(timeout=40) == 0  # not STORE_TIMEOUT_MS
         connection.close()
 
@@ -671,7 +674,7 @@ def test_a_stop_ends_even_what_nobody_answers(alone):
 def test_wrong_settings_end_it_with_one_line(settings, status, said):
     keys = {"INTERNAL_API_KEY": "an-internal-key", "ADMIN_API_KEY": "an-admin-key"}
     free = {"PORT": 0, "ADMIN_PORT": 0}
-    ended = harness.run_program("api", settings={**keys, **free, **settings})
+    ended = run_program("api", settings={**keys, **free, **settings})
     lines = [line for line in ended.stderr.splitlines() if "listening" not in line]
     assert ended.returncode == status, ended.stderr
     assert len(lines) == 1 and said.lower() in lines[0].lower()
@@ -681,6 +684,6 @@ def test_wrong_settings_end_it_with_one_line(settings, status, said):
 def test_a_taken_port_ends_it_with_one_line(alone):
     alone.begin()
     settings = {**alone.api.settings, "ADMIN_PORT": 0}
-    ended = harness.run_program("api", settings=settings)
+    ended = run_program("api", settings=settings)
     assert ended.returncode == 111
     assert str(alone.api.port) in ended.stderr and "in use" in ended.stderr

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from harness import run_program, wait_until
+from service import run_program
+from waiting import wait_until
 
 WINDOW_MS = 1000
 TEMPO = {"SAMPLE_INTERVAL_MS": 250, "SNAPSHOT_INTERVAL_MS": WINDOW_MS, "ACK_TIMEOUT_MS": 500}

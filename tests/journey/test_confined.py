@@ -6,7 +6,10 @@ import subprocess
 
 import pytest
 
-from harness import ROOT, Database, System, wait_until
+from databases import Database
+from harness import System
+from service import ROOT
+from waiting import wait_until
 
 NOBODY = 65534
 # A mount namespace in which all is read-only but the folder, then a user who may do nothing.

@@ -14,8 +14,11 @@ import zmq
 
 import headcount_wire
 from bus_keys import KeyedSystem, make_keys, pair, peer, read_key
-from harness import Database, Service, free_port, program, release_port, run_program, wait_until
+from databases import Database
+from machine import free_port, release_port
+from service import Service, program, run_program
 from tap_run import Tap
+from waiting import wait_until
 
 REFUSED = "headcount_bus_peers_refused_total"
 AUCTION = "lot-curve"

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from harness import wait_until
 from mongo_proxy import Change, Close, MongoProxy, concern_failed, error, writes_refused
 from test_spool import minutes, set_aside, spool, stored_times, wait_drained
 from test_store import batch, count_rows, counts, expect, make_row, now_minute_ms, setting
+from waiting import wait_until
 
 TEMPO = {
     "DATABASE_TIMEOUT_MS": 3000,

@@ -9,8 +9,9 @@ import tempfile
 
 import pytest
 
-from harness import Service, environment, program, release_port
+from machine import release_port
 from sampler_peers import Peers
+from service import Service, environment, program
 
 KEYS = {"INTERNAL_API_KEY": "a-key-of-the-tests", "ADMIN_API_KEY": "another-key-of-the-tests"}
 SOFT, GATEWAYS = 64, 80

@@ -11,18 +11,11 @@ import sys
 
 import pytest
 
-from harness import (
-    BUILD,
-    ROOT,
-    STOP_SECONDS,
-    Service,
-    Viewers,
-    environment,
-    free_port,
-    http_request,
-    release_port,
-    wait_until,
-)
+from http_client import http_request
+from machine import free_port, release_port
+from service import BUILD, ROOT, STOP_SECONDS, Service, environment
+from viewers import Viewers
+from waiting import wait_until
 
 UP = ROOT / "tools/dev/up.py"
 DEMO = ROOT / "tools/dev/demo.py"

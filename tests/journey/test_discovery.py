@@ -11,7 +11,9 @@ import zmq
 
 import headcount_wire as wire
 import network
-from harness import environment, free_port, program, release_port, wait_until
+from machine import free_port, release_port
+from service import environment, program
+from waiting import wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 MARK = 100

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from harness import BUILD, ROOT
+from service import BUILD, ROOT
 
 
 def test_settings_are_documented_as_they_are():

@@ -18,17 +18,11 @@ import zmq
 
 import headcount_wire as wire
 from gateway_peers import Peers
-from harness import (
-    WAIT_SECONDS,
-    Service,
-    Viewers,
-    free_port,
-    http_request,
-    program,
-    release_port,
-    run_program,
-    wait_until,
-)
+from http_client import http_request
+from machine import free_port, release_port
+from service import Service, program, run_program
+from viewers import Viewers
+from waiting import WAIT_SECONDS, wait_until
 
 BEAT_MS, TIMEOUT_MS = 200, 3000
 NEWS_SECONDS = 0.5  # that a first viewer waits for a sampler's count at most

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from harness import run_program, wait_until
+from service import run_program
 from small_disk import SmallDisk
+from waiting import wait_until
 
 WINDOW_MS = 1000
 

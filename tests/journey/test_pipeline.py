@@ -7,8 +7,8 @@ import time
 import bson
 import pytest
 
-from conftest import both_databases
-from harness import wait_until
+from databases import both_databases
+from waiting import wait_until
 
 OBJECT_ID = "5f0c1e2d3b4a596877665544"
 SEED_FIELDS = {

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-import harness
-from conftest import both_databases
-from harness import wait_until
+from databases import both_databases
+from service import Service
+from waiting import wait_until
 
 WITHIN_SECONDS = 5
 AUCTIONS = {"lot-a": 5, "lot-b": 3}
@@ -180,5 +180,5 @@ def test_sigterm_while_viewers_watch(system):
     viewers = crowd(system)
     wait_exact(system, viewers)
     assert [service.term() for service in reversed(system.services)] == [0, 0, 0, 0]
-    assert isinstance(system.gateway, harness.Service)
+    assert isinstance(system.gateway, Service)
     wait_until(lambda: all(v.closed for group in viewers.values() for v in group), 10, "closing")

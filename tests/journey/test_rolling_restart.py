@@ -17,7 +17,9 @@ import websockets
 import zmq
 
 import headcount_wire as wire
-from harness import SHORT_TEMPO, free_port, wait_until
+from harness import SHORT_TEMPO
+from machine import free_port
+from waiting import wait_until
 
 AUCTIONS = {"roll-a": 150, "roll-b": 100, "roll-c": 50}
 GATEWAYS = 3

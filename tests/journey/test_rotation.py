@@ -1,12 +1,12 @@
 """Keys are changed while the system runs: files are read again on SIGHUP, two keys are valid at once."""
 
 import signal
+import time
 
 import pytest
 
-import harness
-from harness import wait_until
 from test_store import batch, make_row, now_minute_ms
+from waiting import wait_until
 
 NAMES = ("INTERNAL_API_KEY", "INTERNAL_API_KEY_PREVIOUS", "ADMIN_API_KEY", "ADMIN_API_KEY_PREVIOUS")
 TEMPO = {"SAMPLE_INTERVAL_MS": 100, "SNAPSHOT_INTERVAL_MS": 500, "ACK_TIMEOUT_MS": 300}
@@ -72,7 +72,7 @@ def all_answered(sampler):
 
 def post_status(system, key):
     row = {
-        "timestamp": harness.time.strftime("%Y-%m-%dT%H:%M:00Z", harness.time.gmtime()),
+        "timestamp": time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime()),
         "viewerCount": 1, "avgViewers": 1, "peakViewers": 1, "minViewers": 1, "sampleCount": 1,
     }  # fmt: skip
     path = "/api/v1/auctions/lot-9/analytics/snapshot"

@@ -10,8 +10,10 @@ import msgpack
 import pytest
 
 import headcount_wire as wire
+from machine import release_port
 from sampler_peers import Peers, now_ms
-from harness import Service, release_port, run_program, wait_until
+from service import Service, run_program
+from waiting import wait_until
 
 KEY = "a-key-of-the-tests"
 SAMPLE_MS, WINDOW_MS, BEAT_MS, ACK_MS = 100, 1200, 200, 400

@@ -10,8 +10,10 @@ import tempfile
 
 import pytest
 
-import harness
-from harness import Database, Service, System, run_program, wait_until
+from databases import Database
+from harness import System
+from service import Service, run_program
+from waiting import wait_until
 
 PASSWORD = "pass-of-the-database"
 URI = f"mongodb://headcount:{PASSWORD}@127.0.0.1:1/shop?serverSelectionTimeoutMS=200"

@@ -4,7 +4,7 @@ import datetime
 import http.client
 import json
 
-from conftest import both_databases
+from databases import both_databases
 
 SAMPLES = [420, 425, 430, 435, 440, 445, 450, 455, 460, 465, 470, 475]
 

@@ -8,9 +8,10 @@ import pytest
 import zmq
 
 import headcount_wire as wire
-from harness import environment, program, run_program, wait_until
 from live_poller import LivePoller
 from sampler_peers import Reader, now_ms
+from service import environment, program, run_program
+from waiting import wait_until
 
 LOTS = [f"lot-{number}" for number in range(24)]
 SAMPLE_MS, WINDOW_MS = 300, 1200  # a sample is missed by a process that stands still longer

@@ -7,11 +7,13 @@ import sqlite3
 import pytest
 import zmq
 
-import harness
 import headcount_wire
-from harness import run_program, wait_until
+from databases import Database, MongoServer
+from machine import free_port
+from service import run_program
 from small_disk import SmallDisk
 from test_store import batch, count_rows, counts, expect, make_row, now_minute_ms, read_counts, setting
+from waiting import wait_until
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * MINUTE_MS
@@ -92,13 +94,13 @@ def test_a_batch_is_kept_through_a_kill_until_the_database_is_back(make_store):
 
 @pytest.mark.limit(600)
 def test_a_server_that_goes_and_comes_back(make_store, tmp_path):
-    server = harness.MongoServer(tmp_path)
+    server = MongoServer(tmp_path)
     if server.foreign:
         pytest.skip("MONGODB_URI names a server that is not ours to stop")
     server.install()
     server.start()
     try:
-        database = harness.Database("mongodb", server)
+        database = Database("mongodb", server)
         system = make_store(database=database, settings={"DATABASE_TIMEOUT_MS": 2000})
         rows = minutes(300)
         server.process.terminate()  # a kill might cost it the flag, which it has just been told
@@ -323,7 +325,7 @@ def test_a_spool_belongs_to_one_store(make_store):
             **{key: str(value) for key, value in system.store.settings.items()},
             "SPOOL_PATH": str(spool_path(system)),
             "STORE_BIND": f"ipc://{system.directory}/second.ipc",
-            "ADMIN_PORT": str(harness.free_port()),
+            "ADMIN_PORT": str(free_port()),
         },
     )
     assert second.returncode != 0

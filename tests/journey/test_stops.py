@@ -10,13 +10,13 @@ import pytest
 import zmq
 
 import headcount_wire
-from harness import wait_until
 from ledger import BusClerk, HttpClerk, audit
 from mongo_proxy import MongoProxy
 from small_disk import SmallDisk
 from test_outbox import held, wait_held
 from test_spool import locked, stored_times
 from test_store import batch, make_row
+from waiting import wait_until
 
 HICCUP_SECONDS = 3  # of a busy machine; without its limit no stop here would end in 20 s
 TEMPO = {"SAMPLE_INTERVAL_MS": 250, "SNAPSHOT_INTERVAL_MS": 1000, "ACK_TIMEOUT_MS": 300}

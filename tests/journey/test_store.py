@@ -8,10 +8,9 @@ import msgpack
 import pytest
 import zmq
 
-import harness
 import headcount_wire
-from conftest import both_databases
-from harness import wait_until
+from databases import Database, MongoServer, both_databases
+from waiting import wait_until
 
 OBJECT_ID = "5f0c1e2d3b4a596877665544"
 MINUTE_MS = 60_000
@@ -226,13 +225,13 @@ def test_what_was_acknowledged_survives_a_kill(store_system):
 
 @pytest.mark.limit(600)
 def test_without_a_spool_a_database_goes_and_comes_back(store_system, tmp_path):
-    server = harness.MongoServer(tmp_path)
+    server = MongoServer(tmp_path)
     if server.foreign:
         pytest.skip("MONGODB_URI names a server that is not ours to stop")
     server.install()
     server.start()
     system = store_system(
-        database=harness.Database("mongodb", server),
+        database=Database("mongodb", server),
         settings={"DATABASE_TIMEOUT_MS": 3000},
         store={"SPOOL_PATH": None},
     )

@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-import harness
-from harness import wait_until
+from harness import SHORT_TEMPO
+from http_client import http_request
+from waiting import wait_until
 
 AUCTIONS = [f"lot-{number}" for number in range(20)]
-TEMPO = {**harness.SHORT_TEMPO, "ACK_TIMEOUT_MS": 600, "STORE_TIMEOUT_MS": 20000}
+TEMPO = {**SHORT_TEMPO, "ACK_TIMEOUT_MS": 600, "STORE_TIMEOUT_MS": 20000}
 WINDOW_MS = TEMPO["SNAPSHOT_INTERVAL_MS"]
 
 
@@ -19,7 +20,7 @@ def api(system, index, method, path, body=None, key="admin"):
     headers = {"x-admin-api-key": system.admin_key}
     if key == "internal":
         headers = {"x-internal-api-key": system.internal_key}
-    return harness.http_request(system.of("api")[index].port, method, path, body, headers)
+    return http_request(system.of("api")[index].port, method, path, body, headers)
 
 
 def turn(system, auction, enabled, index=0):

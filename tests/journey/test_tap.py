@@ -11,8 +11,9 @@ import zmq
 
 import headcount_wire as wire
 from bus_peers import Sampler
-from harness import environment, program, run_program, wait_until
+from service import environment, program, run_program
 from tap_run import Tap, directory, peers, taps  # noqa: F401 (fixtures)
+from waiting import wait_until
 
 LINES_MAX_KB = 60_000  # resident, with stdout blocked
 FLOOD, PART = 100_000, 500

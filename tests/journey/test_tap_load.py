@@ -4,7 +4,9 @@ import signal
 import socket
 import subprocess
 
-from harness import environment, parse_log_line, program, wait_until
+from log_lines import parse_log_line
+from service import environment, program
+from waiting import wait_until
 
 ROUNDS, EVENTS = 4, 3000  # of a round, at least
 BUS_HWM = 4000  # messages: more than a service ever falls behind here, less than a stopped tap

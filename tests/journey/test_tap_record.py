@@ -14,8 +14,10 @@ import pytest
 import zmq
 
 import headcount_wire as wire
-from harness import Service, environment, parse_log_line, program, run_program, wait_until
+from log_lines import parse_log_line
+from service import Service, environment, program, run_program
 from tap_run import Tap, directory, peers, taps  # noqa: F401 (fixtures)
+from waiting import wait_until
 
 RECORDER_MAX_KB = 120_000  # resident, with nobody reading
 FLOOD = 20_000

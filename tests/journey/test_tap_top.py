@@ -6,9 +6,10 @@ import signal
 import pytest
 
 from bus_peers import Sampler
-from harness import program, run_program, wait_until
+from service import program, run_program
 from tap_run import Tap, directory, peers, taps  # noqa: F401 (fixtures)
 from terminal import Terminal
+from waiting import wait_until
 
 NODE = re.compile(r"^(\S+) +(gateway|sampler) +(\w+) +(\d+|-) +(\S+) +(\S+) +(\d+|-)$")
 AUCTION = re.compile(r"^(\S+) +(\d+) +([\d.]+|-) +([\d.]+|-)$")

@@ -7,7 +7,9 @@ import datetime
 
 import pytest
 
-from harness import Database, System, wait_until
+from databases import Database
+from harness import System
+from waiting import wait_until
 
 
 @pytest.fixture

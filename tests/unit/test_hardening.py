@@ -7,19 +7,19 @@ import subprocess
 
 import pytest
 
-import harness
+from service import FOLDERS, program
 
 
 def readelf(name, option):
     return subprocess.run(
-        ["readelf", "-W", option, harness.program(name)],
+        ["readelf", "-W", option, program(name)],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
 
 
-@pytest.fixture(params=sorted(harness.FOLDERS))
+@pytest.fixture(params=sorted(FOLDERS))
 def name(request):
     return request.param
 
