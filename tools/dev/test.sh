@@ -57,7 +57,8 @@ start_mongo() {
     tests/mongo_server.sh install
     [ -z "${MONGODB_URI:-}" ] || return 0
     local port
-    port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$(PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -c \
+        'from machine import free_port; print(free_port())')
     mongo_data=$(mktemp -d)
     tests/mongo_server.sh run --port "$port" --data "$mongo_data" >"$reports/mongo.log" 2>&1 &
     mongo_pid=$!
