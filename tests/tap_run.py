@@ -19,9 +19,9 @@ from service import SANITIZER, environment, program
 class Tap:
     """A running headcount-tap whose stdout is read, or not, line by line."""
 
-    def __init__(self, *arguments, read=True):
+    def __init__(self, *arguments, read=True, settings=None):
         self.process = subprocess.Popen(
-            [program("tap"), *arguments], env=environment({}), stdin=subprocess.DEVNULL,
+            [program("tap"), *arguments], env=environment(settings or {}), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.lines = []

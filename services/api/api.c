@@ -100,6 +100,7 @@ on_signal(uv_signal_t *signal, int number)
     api->stopping = true;
     log_info("api.stopping", "no new connections; requests under way go on",
              LOG_INT("signal", number), LOG_INT("drain_s", api->settings.drain_s));
+    stop_limit_start(api->settings.drain_s * 1000 + api->settings.stop_timeout_ms);
     health_stopping(api->context.health);
     http_server_quiesce(api->server);
     api->drain_until_ms = clock_mono_ms() + api->settings.drain_s * 1000;

@@ -71,6 +71,8 @@ static const struct setting table[] = {
            "Memory of one connection, for its headers and buffers."),
     NUMBER("DRAIN_SECONDS", drain_s, "5", 0, 600, "s",
            "At a stop, requests under way may take so long to end."),
+    NUMBER("STOP_TIMEOUT_MS", stop_timeout_ms, "10000", 100, 600000, "ms",
+           "How long a stop may take after that."),
     LIST("SAMPLER_ENDPOINTS", sampler_endpoints, "ipc://run/sampler.ipc",
          "Where samplers publish live counts, comma-separated; empty: none."),
     LIST("STORE_ENDPOINTS", store_endpoints, "ipc://run/store.ipc",

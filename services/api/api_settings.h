@@ -20,6 +20,7 @@ struct api_settings {
     int64_t request_timeout_s, answer_timeout_s;
     int64_t connection_bytes;
     int64_t drain_s;
+    int64_t stop_timeout_ms;
     char *sampler_endpoints;
     char *store_endpoints;
     struct bus_settings bus;

@@ -211,6 +211,8 @@ on_signal(uv_signal_t *signal, int number)
     log_info("gateway.stopping", "asking viewers to connect elsewhere",
              LOG_INT("viewers", (int64_t)audience_viewers(gateway->audience)),
              LOG_INT("drain_seconds", gateway->settings.drain_seconds));
+    stop_limit_start(gateway->settings.drain_seconds * 1000 +
+                     gateway->settings.stop_timeout_ms);
     listener_take_waiting(gateway->listener);
     listener_destroy(&gateway->listener);
     event_publish_set_state(gateway->publish, NODE_LEAVING);

@@ -63,6 +63,8 @@ static const struct setting table[] = {
            "A sampler not heard for so long is gone."),
     NUMBER("DRAIN_SECONDS", drain_seconds, "10", 0, 3600, "s",
            "Over how long viewers are asked to connect elsewhere at a stop."),
+    NUMBER("STOP_TIMEOUT_MS", stop_timeout_ms, "10000", 100, 600000, "ms",
+           "How long a stop may take after that."),
     NUMBER("MAX_CONNECTIONS", max_connections, "100000", 1, 10000000, "",
            "Viewers at once; further ones are refused."),
     NUMBER("CONNECTIONS_PER_ADDRESS", connections_per_address, "1000", 0, 10000000, "",

@@ -26,6 +26,7 @@ struct gateway_settings {
     int64_t heartbeat_interval_ms;
     int64_t node_timeout_ms;
     int64_t drain_seconds;
+    int64_t stop_timeout_ms;
     int64_t max_connections;
     int64_t connections_per_address;
     char *trusted_proxies;

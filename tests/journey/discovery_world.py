@@ -157,6 +157,10 @@ def test_without_a_name_server_all_goes_on(world):
     assert other.term() == 0  # in the middle of its queries
     assert time.monotonic() < began + STOP_SECONDS
 
+    slow = world.start("gateway", SAMPLER_ENDPOINTS=",".join(lists), STOP_TIMEOUT_MS=100)
+    assert slow.term() == 0
+    assert "STOP_TIMEOUT_MS is over" in slow.log()
+
     until_more_failures(sampler, 6)
     began = time.monotonic()
     for _ in range(ANSWERS):  # the queries wait, the loop does not

@@ -15,7 +15,7 @@ import zmq
 
 import headcount_wire as wire
 from log_lines import parse_log_line
-from service import Service, environment, program, run_program
+from service import NO_LEAK_CHECK, Service, environment, program, run_program
 from tap_run import Tap, directory, peers, taps  # noqa: F401 (fixtures)
 from waiting import wait_until
 
@@ -61,8 +61,8 @@ def beat(total, sequences, role="gateway", node="gw"):
 class Recorder(Tap):
     """A running headcount-tap record; its stdout is not read unless asked for."""
 
-    def __init__(self, *arguments):
-        super().__init__("record", *arguments, read=False)
+    def __init__(self, *arguments, **options):
+        super().__init__("record", *arguments, read=False, **options)
 
     def finish(self, number=signal.SIGTERM):
         """(status, the summary's numbers) after a signal; 0 waits only."""
@@ -171,7 +171,7 @@ def test_a_kill_tears_at_most_the_last_message(publisher, directory):
 
 
 def test_what_nobody_takes_is_counted(publisher, directory):
-    recorder = Recorder("-", f"ipc://{directory}/gw.ipc")
+    recorder = Recorder("-", f"ipc://{directory}/gw.ipc", settings=NO_LEAK_CHECK)
     await_subscription(publisher)
     sent = 0
     body = wire.encode(beat(1, {str(shard): 2**50 for shard in range(256)}))
