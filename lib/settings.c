@@ -16,6 +16,7 @@
 #include "settings_flags.h"
 #include "settings_print.h"
 
+#define PREFIX "headcount-"
 #define SECRET_BYTES 8192 /* more than any may have: none is cut short unnoticed */
 
 struct reader {
@@ -24,6 +25,16 @@ struct reader {
     struct settings_flags flags;
     char error[SETTINGS_ERROR_BYTES];
 };
+
+static void
+start_log(const struct common_settings *common, const char *service)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    enum log_level level = LOG_LEVEL_DEBUG;
+    while (level < LOG_LEVEL_ERROR && strcmp(names[level], common->log_level))
+        level++;
+    log_setup(service, level, !strcmp(common->log_format, "json"));
+}
 
 static int
 fail(struct reader *reader, const char *name, const char *problem, const char *allowed)
@@ -178,12 +189,8 @@ take_secret_file(struct reader *reader, const struct setting *setting, const cha
     char line[SECRET_BYTES], text[SETTINGS_ERROR_BYTES / 2];
     const char *problem;
     enum secret_file found = secret_file_read(path, line, sizeof line, &problem);
-    if (found == SECRET_FILE_NONE && setting->type == SETTING_SPARE_SECRET) {
-        log_info("settings.no_spare", "a key that may be missing is not there",
-                 LOG_STR("setting", setting->name), LOG_STR("file", path),
-                 LOG_STR("reason", problem));
+    if (found == SECRET_FILE_NONE && setting->type == SETTING_SPARE_SECRET)
         return 0;
-    }
     int result = -1;
     if (found == SECRET_FILE_READ) {
         result = take_secret_text(reader, setting, line);
@@ -195,13 +202,21 @@ take_secret_file(struct reader *reader, const struct setting *setting, const cha
     return result;
 }
 
-static int
-take_secret(struct reader *reader, const struct setting *setting, const char *flag)
+/* NULL: none is given. */
+static const char *
+find_path(const struct setting *setting, const char *flag)
 {
     char variable[128];
     snprintf(variable, sizeof variable, "%s_FILE", setting->name);
     const char *path = flag ? flag : getenv(variable);
-    if (path && *path)
+    return path && *path ? path : NULL;
+}
+
+static int
+take_secret(struct reader *reader, const struct setting *setting, const char *flag)
+{
+    const char *path = find_path(setting, flag);
+    if (path)
         return take_secret_file(reader, setting, path);
     const char *value = getenv(setting->name);
     return value && *value ? take_secret_text(reader, setting, value) : 0;
@@ -245,6 +260,33 @@ read_all(struct reader *reader)
     return program->check(reader->settings, reader->error, sizeof reader->error);
 }
 
+/* The log is started as set, before settings_start() does that. */
+static void
+start_own_log(struct reader *reader)
+{
+    const struct settings_program *program = reader->program;
+    for (size_t i = 0; i < program->count; i++)
+        if (!strcmp(program->table[i].name, "LOG_LEVEL"))
+            start_log(find_member(reader, &program->table[i]), program->name + strlen(PREFIX));
+}
+
+/* Tells of keys that may be missing, and are: their files' names may be mistyped. */
+static void
+note_missing_spares(struct reader *reader)
+{
+    for (size_t i = 0; i < reader->program->count; i++) {
+        const struct setting *setting = &reader->program->table[i];
+        const char *path = find_path(setting, reader->flags.values[i]);
+        char **key = find_member(reader, setting);
+        if (setting->type != SETTING_SPARE_SECRET || !path || *key)
+            continue;
+        start_own_log(reader);
+        log_info("settings.no_spare",
+                 "the file of a key that may be missing is missing or empty",
+                 LOG_STR("setting", setting->name), LOG_STR("file", path));
+    }
+}
+
 /* Returns SETTINGS_RUN or the exit status to end with. */
 static int
 read_settings(struct reader *reader, int argc, char **argv)
@@ -255,6 +297,7 @@ read_settings(struct reader *reader, int argc, char **argv)
         return 0;
     if (read_all(reader))
         return EXIT_CONFIGURATION;
+    note_missing_spares(reader);
     if (reader->flags.action != SETTINGS_CHECK)
         return SETTINGS_RUN;
     printf("%s: settings are valid\n", reader->program->name);
@@ -318,11 +361,7 @@ void
 settings_start(const struct common_settings *common, const char *service)
 {
     const struct rlimit none = {0, 0};
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    enum log_level level = LOG_LEVEL_DEBUG;
-    while (level < LOG_LEVEL_ERROR && strcmp(names[level], common->log_level))
-        level++;
-    log_setup(service, level, !strcmp(common->log_format, "json"));
+    start_log(common, service);
     if (!common->core_files)
         setrlimit(RLIMIT_CORE, &none);
     umask(umask(0) | S_IRWXO);

@@ -176,12 +176,14 @@ check_replay(const void *checked, char *error, size_t error_bytes)
 #define AUCTION_ROW                                                                            \
     {                                                                                          \
         "AUCTION", SETTING_LIST, AT(auction), NULL, 0, 0, "", NULL,                            \
-            "Only this auction's messages; several may be given. Gaps cannot be seen then."    \
+            "Only this auction's messages; several may be given. Gaps and lost nodes are not " \
+            "told then."                                                                       \
     }
 #define KIND_ROW                                                                               \
     {                                                                                          \
         "KIND", SETTING_LIST, AT(kind), NULL, 0, 0, "", NULL,                                  \
-            "Only messages of this kind: " KINDS "; several may be given."                     \
+            "Only messages of this kind: " KINDS "; several may be given. Gaps and lost "      \
+            "gateways are told with event, samplers with count."                               \
     }
 #define JSON_ROW                                                                               \
     {                                                                                          \

@@ -149,8 +149,10 @@ check(const void *arg, char *error, size_t error_bytes)
                           : !settings->admin_api_key  ? "ADMIN_API_KEY"
                                                       : NULL;
     if (missing) {
-        snprintf(error, error_bytes, "%s: is missing; allowed: %d to %d characters", missing,
-                 KEY_MIN, KEY_MAX);
+        snprintf(error, error_bytes,
+                 "%s: is missing; allowed: %d to %d characters, in the environment or in a "
+                 "file named by %s_FILE",
+                 missing, KEY_MIN, KEY_MAX, missing);
         return -1;
     }
     struct networks *proxies = networks_read(settings->trusted_proxies);

@@ -133,7 +133,7 @@ check(const void *arg, char *error, size_t error_bytes)
     if (!settings->internal_api_key && sends) {
         snprintf(error, error_bytes,
                  "INTERNAL_API_KEY: is missing; allowed: 8 to %d characters, the same as the "
-                 "store's",
+                 "store's, in the environment or in a file named by INTERNAL_API_KEY_FILE",
                  KEY_BYTES_MAX);
         return -1;
     }

@@ -142,7 +142,11 @@ def main():
         print(f"demo: {base} refused to turn tracking on: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"demo: nothing runs here; ./dev up first, in another terminal ({error})", file=sys.stderr)
+        print(
+            f"demo: nothing runs at {base} ({error}); ./dev up first, in another terminal, or tell where by "
+            "API_PORT and GATEWAY_PORT",
+            file=sys.stderr,
+        )
         return 1
     print(f"demo: up to {arguments.viewers} viewers in {', '.join(AUCTIONS)}; look at {base}/")
     print("demo: Ctrl-C lets them leave", flush=True)

@@ -136,6 +136,12 @@ class Service:
         return self.process.returncode in (0, -signal.SIGTERM)
 
 
+def describe_end(status):
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was killed by {signal.Signals(-status).name}; its last line"
+
+
 class Supervisor:
     def __init__(self, build, plan):
         self.build = build
@@ -154,7 +160,7 @@ class Supervisor:
             if not service.ended():
                 continue
             status = service.process.returncode
-            text = f"{service.name} ended ({status}): {service.last_words()}"
+            text = f"{service.name} {describe_end(status)}: {service.last_words()}"
             if service.kind != "gateway" or self.plan.gateways == 1 or not service.was_ready:
                 raise Refusal(text, status if status > 0 else 1)
             say(text)
@@ -256,14 +262,18 @@ def run(build, gateways):
     supervisor = Supervisor(build, plan)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())
+    why = ""
     try:
         supervisor.start()
         supervisor.wait_ready()
         if not supervisor.stopping.is_set():
             print_links(plan, supervisor.services)
         supervisor.watch()
+    except Refusal as refusal:
+        why = f", since {refusal}"
+        raise
     finally:
-        say("stopping")
+        say(f"stopping{why}")
         clean = supervisor.stop()
         for path in RUN.glob("*.ipc"):
             path.unlink(missing_ok=True)

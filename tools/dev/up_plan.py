@@ -105,6 +105,8 @@ class Plan:
         self.api_port = read_port("API_PORT", 8080)
         self.gateway_port = read_port("GATEWAY_PORT", 8081)
         self.address = os.environ.get("LISTEN_ADDRESS") or "127.0.0.1"
+        if self.api_port == self.gateway_port:
+            raise Refusal(f"API_PORT and GATEWAY_PORT are both {self.api_port}; allowed: two ports")
         # Gateways would share the port with those of another system of the same user.
         if not is_free(self.address, self.gateway_port):
             raise Refusal(f"port {self.gateway_port} is in use; GATEWAY_PORT chooses another")
