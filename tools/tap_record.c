@@ -24,6 +24,7 @@
 #define EAGER_BYTES (64 * 1024) /* handed over before the next tick */
 #define TICK_MS 50
 #define DRAIN_MS 3000 /* at the end, for what waits */
+#define HURRY_MS 200  /* the same, once asked again */
 #define DROP_LOG_MS 10000
 
 struct recorder {
@@ -94,16 +95,16 @@ take(void *arg, const struct tap_arrival *arrival)
         tap_output_flush(recorder->output);
 }
 
-/* A second time: at once. */
+/* A second time: there is little patience left, yet what FILE takes at once is no loss. */
 static void
 begin_stop(void *arg)
 {
     struct recorder *recorder = arg;
+    int64_t until_ms = clock_mono_ms() + (recorder->give_up_ms ? HURRY_MS : DRAIN_MS);
     tap_intake_pause(recorder->intake);
-    if (recorder->give_up_ms)
-        tap_life_end(&recorder->life, EXIT_SYSTEM);
-    else
-        recorder->give_up_ms = clock_mono_ms() + DRAIN_MS;
+    tap_output_flush(recorder->output);
+    if (!recorder->give_up_ms || until_ms < recorder->give_up_ms)
+        recorder->give_up_ms = until_ms;
 }
 
 static void

@@ -109,6 +109,18 @@ def test_a_record_holds_what_passed(peers, directory, taps, number):
     assert {"heartbeat", "event", "bye"} == {message["kind"] for message in messages}
 
 
+def test_a_second_signal_is_no_loss_where_all_can_be_written(peers, directory):
+    """Both are there before the loop looks: it stands still meanwhile."""
+    gateway = peers.gateway("gw0")
+    path = directory / "bus.record"
+    recorder = Recorder(str(path), gateway.endpoint)
+    peers.until(lambda: path.exists() and b"heartbeat/" in path.read_bytes(), "a heartbeat")
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+        recorder.process.send_signal(number)
+    status, summary = recorder.finish(0)
+    assert (status, summary["bytes"]) == (0, path.stat().st_size)
+
+
 def test_filters_and_seconds(peers, directory):
     gateway = peers.gateway("gw0")
     gateway.join("lot-1")
