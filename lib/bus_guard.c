@@ -182,8 +182,10 @@ bus_guard_close(void)
     }
     bus_arrivals_destroy(&guard.arrivals);
     bus_zap_destroy(&guard.zap);
-    if (guard.hangup)
+    if (guard.hangup) {
         uv_close((uv_handle_t *)guard.hangup, on_closed);
+        signal(SIGHUP, SIG_IGN); /* or one would end the process while it stops */
+    }
     bus_keys_destroy(&guard.keys);
     guard = (struct guard){.open = false};
 }

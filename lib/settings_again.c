@@ -56,5 +56,6 @@ settings_again_destroy(struct settings_again **again)
     if (!*again)
         return;
     uv_close((uv_handle_t *)&(*again)->signal, on_closed);
+    signal(SIGHUP, SIG_IGN);
     *again = NULL;
 }

@@ -24,6 +24,7 @@ struct settings_again_options {
 };
 
 struct settings_again *settings_again_new(const struct settings_again_options *options);
+/* From then on SIGHUP is ignored: one would end the process while it stops. */
 void settings_again_destroy(struct settings_again **again);
 
 #endif

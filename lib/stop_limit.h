@@ -8,8 +8,8 @@
  * are waiting for; says so on stderr. For programs that lose nothing when they are killed. */
 void stop_limit_start(int64_t limit_ms);
 
-/* After the loop's own signal handles were closed: a further SIGTERM or SIGINT does not end the
- * process while it finishes. */
+/* After the loop's own signal handles were closed: neither a further SIGTERM or SIGINT nor a
+ * SIGHUP ends the process while it finishes. */
 void stop_signals_ignore(void);
 
 #endif
