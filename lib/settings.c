@@ -23,6 +23,7 @@ struct reader {
     const struct settings_program *program;
     char *settings; /* the caller's struct */
     struct settings_flags flags;
+    bool runs; /* the program: its log is set up, and other threads may write to it */
     char error[SETTINGS_ERROR_BYTES];
 };
 
@@ -280,7 +281,8 @@ note_missing_spares(struct reader *reader)
         char **key = find_member(reader, setting);
         if (setting->type != SETTING_SPARE_SECRET || !path || *key)
             continue;
-        start_own_log(reader);
+        if (!reader->runs)
+            start_own_log(reader);
         log_info("settings.no_spare",
                  "the file of a key that may be missing is missing or empty",
                  LOG_STR("setting", setting->name), LOG_STR("file", path));
@@ -336,7 +338,7 @@ int
 settings_reread(const struct settings_program *program, int argc, char **argv, void *settings,
                 char error[SETTINGS_ERROR_BYTES])
 {
-    struct reader reader = {.program = program, .settings = settings};
+    struct reader reader = {.program = program, .settings = settings, .runs = true};
     int status = read_into(&reader, argc, argv, NULL);
     memcpy(error, reader.error, SETTINGS_ERROR_BYTES);
     return status;

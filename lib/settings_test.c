@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "mem.h"
+#include "log.h"
 #include "settings.h"
 
 struct example {
@@ -371,6 +372,25 @@ test_spare_secret(void **state)
     expect_error("OLD_KEY: cannot read its file", "Is a directory", NULL);
 }
 
+/* A running program's log is set up, and other threads write to it meanwhile. */
+static void
+test_reading_again_leaves_the_log_as_it_is(void **state)
+{
+    (void)state;
+    struct capture on_err;
+    char error[SETTINGS_ERROR_BYTES];
+    assert_int_equal(run("--old-key-file", "/nonexistent", NULL), SETTINGS_RUN);
+    settings_free(&program, &settings);
+    log_setup("running", LOG_LEVEL_INFO, true);
+    capture_start(&on_err, STDERR_FILENO);
+    int status = settings_reread(&program, argument_count, arguments, &settings, error);
+    free(err);
+    err = capture_end(&on_err);
+    log_setup("example", LOG_LEVEL_INFO, false);
+    assert_int_equal(status, SETTINGS_RUN);
+    assert_non_null(strstr(err, "\"service\":\"running\",\"id\":\"settings.no_spare\""));
+}
+
 static void
 test_address(void **state)
 {
@@ -451,6 +471,7 @@ main(void)
         TEST(test_secret_that_is_no_text),
         TEST(test_secret_from_a_pipe_is_not_waited_for),
         TEST(test_spare_secret),
+        TEST(test_reading_again_leaves_the_log_as_it_is),
         TEST(test_address),
         TEST(test_an_error_is_one_line),
         TEST(test_help),
