@@ -111,6 +111,24 @@ lag_ms(const struct world *world, int64_t since_ms)
     return LAG_MS;
 }
 
+/* Whether a sampler knew of every gateway that was there: of one that it has not heard, behind
+ * a link that is cut, say, it can tell nobody. */
+static bool
+knows_all(const struct world *world, unsigned sampler, int64_t begin_ms, int64_t end_ms)
+{
+    const struct sampler *self = &world->samplers[sampler];
+    for (unsigned g = 0; g < GATEWAYS; g++) {
+        const struct process *p = &world->processes[g];
+        int64_t in_time_ms = p->started_ms + LAG_NEW_MS;
+        if (in_time_ms < begin_ms)
+            in_time_ms = begin_ms;
+        if (p->here && p->alive && p->started_ms < end_ms &&
+            (self->known_ms[g] < p->started_ms || self->known_ms[g] > in_time_ms))
+            return false;
+    }
+    return self->blind_ms < begin_ms;
+}
+
 /* A snapshot that says it is complete tells the truth; and one of a window in which nothing
  * went wrong is complete, its average right but for what was on its way when it began and
  * ended. */
@@ -135,7 +153,8 @@ check_average(struct world *world, unsigned sampler, const struct snapshot *snap
         return; /* its window is of another time */
     if (calm && !snapshot->complete)
         fail(world, "%s: a snapshot of a calm window is not complete", snapshot->auction);
-    if (snapshot->complete && (off > most || off < -most))
+    if (snapshot->complete && (off > most || off < -most) &&
+        knows_all(world, sampler, at_ms - WINDOW_MS - lag, at_ms))
         fail(world, "%s: average %f, where it was %f", snapshot->auction, snapshot->exact_avg,
              average);
 }

@@ -87,7 +87,12 @@ on_news(void *arg, const char *node, enum reader_news news)
 {
     static const char *const words[] = {"finds", "sees restarted", "loses", "lets go"};
     const struct owner *owner = arg;
-    trace(owner->world, "sampler %u %s %s", owner->sampler, words[news], node);
+    struct world *world = owner->world;
+    bool gone = news == READER_LOST || news == READER_LEFT;
+    trace(world, "sampler %u %s %s", owner->sampler, words[news], node);
+    for (unsigned g = 0; g < GATEWAYS; g++)
+        if (!strcmp(world->processes[g].node, node))
+            world->samplers[owner->sampler].known_ms[g] = gone ? 0 : world->now_ms;
 }
 
 static void

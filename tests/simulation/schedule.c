@@ -140,6 +140,9 @@ bury(struct world *world, unsigned gateway)
     strcpy(grave->node, p->node);
     grave->epoch_ms = p->epoch_ms;
     grave->died_ms = world->now_ms;
+    for (unsigned s = 0; s < SAMPLERS; s++)
+        if (world->samplers[s].known_ms[gateway] < p->started_ms)
+            world->samplers[s].blind_ms = world->now_ms;
 }
 
 static void

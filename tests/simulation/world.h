@@ -83,6 +83,8 @@ struct sampler {
     unsigned next_store;
     struct snapshot last[AUCTIONS]; /* the newest snapshot of each auction; timestamp 0: none */
     int64_t window_ms;              /* the window that its clock is in: its end */
+    int64_t known_ms[GATEWAYS];     /* since when it knows of the gateway; 0: it does not */
+    int64_t blind_ms;               /* when one that it did not know of ended */
 };
 
 struct api {
