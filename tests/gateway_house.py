@@ -1,6 +1,5 @@
 """The real gateway between viewers, samplers and readers of events that the test plays itself."""
 
-import base64
 import os
 import pathlib
 import shutil
@@ -10,8 +9,10 @@ import tempfile
 
 import pytest
 
+import headcount_wire as wire
 from gateway_peers import Peers
 from machine import free_port, release_port
+from raw_websocket import shake_hands
 from service import Service
 from viewers import Viewers
 from waiting import WAIT_SECONDS
@@ -62,6 +63,18 @@ class House:
             timeout,
         )
 
+    def wait_watched(self, sampler, auction="lot-1"):
+        topic = wire.topic_auction("count", auction)
+        self.peers.until(lambda: topic in sampler.watched, f"a subscription to {auction}")
+
+    def start_watching(self):
+        """(a sampler, the one viewer of lot-1 for whom it is asked)."""
+        sampler = self.peers.sampler("sampler0")
+        self.start(samplers=1)
+        viewer = self.viewer("lot-1")
+        self.wait_watched(sampler)
+        return sampler, viewer
+
     def stop(self):
         self.viewers.stop()
         self.peers.close()
@@ -95,17 +108,7 @@ class RawViewer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(WAIT_SECONDS)
         self.socket.connect(("127.0.0.1", port))
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall(
-            f"GET /ws?auction={auction} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        self.bytes = b""
-        while b"\r\n\r\n" not in self.bytes:
-            self._fill()
-        head, self.bytes = self.bytes.split(b"\r\n\r\n", 1)
-        assert head.startswith(b"HTTP/1.1 101"), head
+        self.bytes = shake_hands(self.socket, auction)
 
     def _fill(self):
         more = self.socket.recv(65536)

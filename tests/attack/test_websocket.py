@@ -3,14 +3,13 @@ open (a ping is answered), an answer, or a close code. Honest viewers of the sam
 are our own: group, case.
 """
 
-import base64
-import os
 import socket
 import struct
 
 import pytest
 
 from machine import free_port
+from raw_websocket import shake_hands
 from service import Service
 from viewers import Viewers
 from waiting import wait_until
@@ -138,17 +137,7 @@ CASES = {
 class Peer:
     def __init__(self, port, auction="lot-1"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall(
-            f"GET /ws?auction={auction} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        self.bytes = b""
-        while b"\r\n\r\n" not in self.bytes:
-            self.bytes += self.receive()
-        head, self.bytes = self.bytes.split(b"\r\n\r\n", 1)
-        assert head.startswith(b"HTTP/1.1 101"), head
+        self.bytes = shake_hands(self.socket, auction)
 
     def receive(self):
         more = self.socket.recv(65536)

@@ -141,8 +141,6 @@ def test_what_is_not_taken_is_posted_again(make_posting, backend, trouble):
     wait_until(lambda: acknowledged(system) >= 1, what="a post to be taken")
     elsewhere = {"location": backend.url + "/elsewhere"}
     answers = {"error": (503, {}), "redirect": (307, elsewhere), "busy": (429, {})}
-    troubled = threading.Event()
-    troubled.set()
     if trouble == "hang":
         backend.hold.clear()
     elif trouble == "gone":

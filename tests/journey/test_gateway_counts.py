@@ -41,11 +41,8 @@ def test_first_change_is_told_at_once(house):
 
 
 def test_sampler_says_how_many_are_elsewhere(house):
-    sampler = house.peers.sampler("sampler0")
-    house.start(samplers=1)
-    viewer = house.viewer("lot-1")
+    sampler, viewer = house.start_watching()
     topic = wire.topic_auction("count", "lot-1")
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
     sampler.count("lot-1", 475)
     house.wait_count(viewer, 475)
     second = house.viewer("lot-1")  # counted in at once, before the sampler says so
@@ -155,17 +152,13 @@ def test_shards_without_a_sampler_are_told(house):
 
 
 def test_dead_sampler_leaves_our_own_count(house):
-    sampler = house.peers.sampler("sampler0")
-    house.start(samplers=1)
-    viewer = house.viewer("lot-1")
-    topic = wire.topic_auction("count", "lot-1")
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
+    sampler, viewer = house.start_watching()
     sampler.count("lot-1", 7)
     house.wait_count(viewer, 7)
     sampler.close()
     house.wait_count(viewer, 1)
     sampler.start()
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
+    house.wait_watched(sampler)
     sampler.count("lot-1", 8)
     house.wait_count(viewer, 8)
 
@@ -188,17 +181,13 @@ def test_flapping_sampler_does_not_flood_the_log(house):
 
 
 def test_restarting_sampler_does_not_flicker(house):
-    sampler = house.peers.sampler("sampler0")
-    house.start(samplers=1)
-    viewer = house.viewer("lot-1")
-    topic = wire.topic_auction("count", "lot-1")
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
+    sampler, viewer = house.start_watching()
     sampler.count("lot-1", 7)
     house.wait_count(viewer, 7)
     house.peers.until(lambda: house.gateway.log_lines("counts.follow"), "it to be followed")
     sampler.bye()
     sampler.start(state="warming")
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
+    house.wait_watched(sampler)
     sampler.count("lot-1", 2)  # what it knows so far
     house.peers.during(0.3)
     assert viewer.counts[-1] == 7 and 2 not in viewer.counts
@@ -213,11 +202,8 @@ def test_restarting_sampler_does_not_flicker(house):
 
 
 def test_junk_on_the_bus_is_dropped_and_counted(house):
-    sampler = house.peers.sampler("sampler0")
-    house.start(samplers=1)
-    viewer = house.viewer("lot-1")
+    sampler, viewer = house.start_watching()
     topic = wire.topic_auction("count", "lot-1")
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
     good = [1, "sampler0", sampler.epoch, 1, 1, 1, 5]
     pack = msgpack.packb
     junk = {

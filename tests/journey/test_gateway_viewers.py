@@ -7,7 +7,6 @@ import random
 import socket
 import time
 
-import headcount_wire as wire
 from gateway_house import RawViewer, house  # noqa: F401 (a fixture)
 from http_client import http_request
 from service import program
@@ -19,8 +18,7 @@ def test_mute_viewer_harms_nobody(house):
     house.start(samplers=1, BROADCAST_INTERVAL_MS=0)
     mute = RawViewer(house.gateway.port, "lot-1", receive_bytes=4096)
     viewer = house.viewer("lot-1")
-    topic = wire.topic_auction("count", "lot-1")
-    house.peers.until(lambda: topic in sampler.watched, "a subscription")
+    house.wait_watched(sampler)
     held = "headcount_gateway_frames_held_total"
     memory = "process_resident_memory_bytes"
     sampler.count("lot-1", 1000)
