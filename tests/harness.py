@@ -186,11 +186,13 @@ class System:
         them and a store has taken those; how many it has made."""
         metric, settings = self.sampler.metric, self.sampler.settings
         samples = "headcount_sampler_samples_total"
-        a_window = settings["SNAPSHOT_INTERVAL_MS"] // settings["SAMPLE_INTERVAL_MS"]
+        # A window that has ended waits for its verdict, for two time-outs of a gateway at most.
+        most_ms = settings["SNAPSHOT_INTERVAL_MS"] + 2 * settings.get("NODE_TIMEOUT_MS", 3000)
+        until_told = most_ms // settings["SAMPLE_INTERVAL_MS"]
         for service in [*self.of("gateway"), self.sampler]:  # a gateway that is silent has none either
             name = f"headcount_{service.kind}_viewers"
             wait_until(lambda s=service, n=name: s.metric(n) == 0, what="viewers to be gone")
-        ended = metric(samples) + a_window + 1
+        ended = metric(samples) + until_told + 1
         wait_until(lambda: metric(samples) >= ended, what="their window to end")
         wait_until(lambda: metric("headcount_sampler_outbox_rows") == 0, what="all to be taken")
         return metric("headcount_sampler_snapshots_total")

@@ -191,6 +191,8 @@ def test_what_does_not_decode_is_answered_and_counted(store_system):
 @both_databases
 def test_a_switch_counts_at_once_here_and_soon_elsewhere(store_system):
     system = store_system(stores=2, settings={"FLAG_CACHE_MS": 5000})
+    for store in system.of("store"):  # ready before, with the spool alone, while the other prepares the file
+        wait_until(lambda s=store: s.log_lines("store.database_up"), what="its database")
     for index in (0, 1):
         assert counts(system.store_request(batch(make_row()), index)) == expect(ignored=1)
     system.store_request(setting("lot-1"))
